@@ -1,0 +1,40 @@
+"""fedsparse: federated learning in far less than one bit per parameter.
+
+A network keeps its random weights for ever; what is trained, federated, is a mask over them.
+
+    from fedsparse import Experiment, run
+
+    result = run(Experiment(lam=5))
+    print(result.history)
+"""
+
+from fedsparse.errors import DataError, FedsparseError, MessageError, RunError, SettingError
+from fedsparse.experiment import PRESETS, Experiment
+from fedsparse.federation import Federation, Run, run
+from fedsparse.history import History
+from fedsparse.layers import MaskedConv2d, MaskedLinear, sample_mask
+from fedsparse.models import Architecture, MaskedNetwork
+from fedsparse.network_file import TrainedNetwork, load_network
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "PRESETS",
+    "Architecture",
+    "DataError",
+    "Experiment",
+    "Federation",
+    "FedsparseError",
+    "History",
+    "MaskedConv2d",
+    "MaskedLinear",
+    "MaskedNetwork",
+    "MessageError",
+    "Run",
+    "RunError",
+    "SettingError",
+    "TrainedNetwork",
+    "load_network",
+    "run",
+    "sample_mask",
+]

@@ -1,0 +1,47 @@
+"""What is broadcast, what is sent, how it is aggregated: an algorithm is five functions over bytes (as in FedJAX).
+
+    init() -> state
+    broadcast(state) -> bytes                         server to clients
+    local_update(bytes, client) -> bytes              client to server
+    aggregate(state, updates) -> state, measures      updates is an iterable, read once as they arrive
+    network(state) -> θ                               what is evaluated
+
+The in-process round loop and every other engine call the same five, so a run is the same bytes wherever it happens.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+
+from fedsparse.algorithms.fedpm import FedPM
+from fedsparse.client import Client
+from fedsparse.experiment import Experiment
+from fedsparse.models import MaskedNetwork
+
+
+class Algorithm(Protocol):
+    """The five functions. A state is a frozen dataclass of arrays and numbers, and knows its `round`."""
+
+    def init(self) -> Any:
+        """The state before the first round."""
+
+    def broadcast(self, state: Any) -> bytes:
+        """What every client of the round receives."""
+
+    def local_update(self, message: bytes, client: Client) -> bytes:
+        """What one client makes of it, from its own data: the only thing it sends."""
+
+    def aggregate(self, state: Any, updates: Iterable[bytes]) -> tuple[Any, dict[str, float]]:
+        """The next state, and the means of what was measured on the updates."""
+
+    def network(self, state: Any) -> np.ndarray:
+        """θ, (n,) float32: the probability that each weight is there."""
+
+
+ALGORITHMS = {"fedpm": FedPM}
+
+
+def make(experiment: Experiment, network: MaskedNetwork) -> Algorithm:
+    """The algorithm that an experiment names."""
+    return ALGORITHMS[experiment.algorithm](experiment, network)

@@ -1,0 +1,82 @@
+"""FedPM (Isik et al., ICLR 2023), and with `lam` > 0 its regularized form (Mestoukirdi et al., arXiv 2309.10834).
+
+Down goes θ, up comes one sampled mask a client, and the next θ is how often each weight was wanted.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fedsparse.client import Client, draw, train
+from fedsparse.codec import Report, decode_theta, encode_mask, encode_theta
+from fedsparse.entropy import kl_divergence
+from fedsparse.experiment import Experiment
+from fedsparse.models import MaskedNetwork
+from fedsparse.randomness import uniforms
+from fedsparse.server import Tally, Votes
+
+
+@dataclass(frozen=True)
+class FedPMState:
+    """What the server knows between rounds: the votes since the last reset; at first, θ₀ as a fraction."""
+
+    round: int
+    """Rounds that are done."""
+    ones: np.ndarray
+    """(n,) int64."""
+    total: int
+
+    @property
+    def votes(self) -> Votes:
+        """`ones` of `total`."""
+        return Votes(self.ones, self.total)
+
+
+class FedPM:
+    """The five functions of FedPM, over one frozen network."""
+
+    def __init__(self, experiment: Experiment, network: MaskedNetwork) -> None:
+        self.experiment = experiment
+        self.masked = network
+        self.layout = network.layout
+
+    def init(self) -> FedPMState:
+        """θ = ½ everywhere (2309.10834), or the σ of a standard normal (the published FedPM code) in steps of 1/255."""
+        if self.experiment.scores == "half":
+            return FedPMState(0, np.ones(self.layout.n, np.int64), 2)
+        normal = torch.special.ndtri(torch.from_numpy(uniforms(self.layout.n, self.experiment.seed, "scores")))
+        return FedPMState(0, (torch.sigmoid(normal) * 255).round().long().numpy(), 255)
+
+    def broadcast(self, state: FedPMState) -> bytes:
+        """θ as levels, for round `state.round` + 1."""
+        theta = state.votes.theta(self.experiment.clip)
+        return encode_theta(theta, state.round + 1, self.layout, self.experiment.codec)
+
+    def local_update(self, message: bytes, client: Client) -> bytes:
+        """Train from the decoded θ; one mask m ~ Bernoulli(σ(s)), coded against that θ."""
+        broadcast = decode_theta(message, self.layout)
+        theta = torch.from_numpy(broadcast.theta.probabilities()).to(client.images.device)
+        scores, loss = train(self.masked, client, theta, self.experiment, broadcast.round)
+        mask = draw(scores, self.experiment, broadcast.round, client.index)
+        kl = kl_divergence(torch.sigmoid(scores).cpu().numpy(), theta.cpu().numpy())
+        report = Report(client.index, len(client.labels), loss, max(0.0, kl))
+        return encode_mask(mask.cpu().numpy(), report, broadcast, self.experiment.codec)
+
+    def aggregate(self, state: FedPMState, updates: Iterable[bytes]) -> tuple[FedPMState, dict[str, float]]:
+        """Count the masks into the votes; with `aggregation=beta` the votes are kept until the prior's next reset."""
+        keep = self.experiment.aggregation == "beta" and state.round % self.experiment.prior_reset != 0
+        tally = Tally(
+            decode_theta(self.broadcast(state), self.layout),
+            weighted=self.experiment.aggregation == "weighted",
+            before=state.votes if keep else None,
+        )
+        for update in updates:
+            tally.add(update)
+        votes = tally.votes()
+        return FedPMState(state.round + 1, votes.ones, votes.total), tally.means()
+
+    def network(self, state: FedPMState) -> np.ndarray:
+        """θ, (n,) float32, as the clients would decode it."""
+        return state.votes.theta(self.experiment.clip).probabilities()

@@ -1,0 +1,21 @@
+"""Mistakes that a person or a peer can make. The command line turns each into one line and exit code 2."""
+
+
+class FedsparseError(Exception):
+    """Base of every error below; its text is one line that says what was wrong and what would be right."""
+
+
+class SettingError(FedsparseError, ValueError):
+    """A setting that is unknown, of the wrong type, or out of range."""
+
+
+class DataError(FedsparseError):
+    """A data set that is missing, damaged, or does not fit the experiment."""
+
+
+class MessageError(FedsparseError, ValueError):
+    """Bytes that no encoder of ours could have made for this receiver."""
+
+
+class RunError(FedsparseError):
+    """A run that cannot go on: its folder is in use or cannot be written, or training diverged."""

@@ -1,0 +1,45 @@
+"""Three ways to evaluate a probability mask: sampled networks, the expected network θ ⊙ w, the threshold θ > ½."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedsparse.models import MaskedNetwork
+from fedsparse.randomness import torch_generator
+
+SAMPLES = 3
+BATCH = 2048
+
+
+@torch.no_grad()
+def accuracy(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> float:
+    """Share of images whose largest logit is the label's, in [0, 1]; mask (n,) on the images' device."""
+    hits = torch.zeros((), dtype=torch.int64, device=labels.device)
+    for x, y in zip(images.split(BATCH), labels.split(BATCH), strict=True):
+        hits += (network(x, mask).argmax(1) == y).sum()
+    return hits.item() / len(labels)
+
+
+def evaluate(
+    network: MaskedNetwork, theta: np.ndarray, images: Tensor, labels: Tensor, seed: int, round: int
+) -> dict[str, float]:
+    """Accuracy of θ on images, three ways.
+
+    Args:
+        theta: (n,) probabilities.
+        seed, round: key of the sampled masks, so that a resumed run draws the same.
+
+    Returns:
+        `accuracy`: mean over 3 sampled masks; `accuracy_expected`: weights θ ⊙ w; `accuracy_threshold`: θ > ½.
+    """
+    device = images.device
+    probability = torch.from_numpy(theta).to(device)
+    generator = torch_generator(device, seed, "evaluate", round)
+    noise = (torch.rand(len(theta), generator=generator, device=device) for _ in range(SAMPLES))
+    masks = [(u < probability).float() for u in noise]
+    measure = lambda mask: accuracy(network, mask, images, labels)  # noqa: E731
+    return {
+        "accuracy": sum(map(measure, masks)) / SAMPLES,
+        "accuracy_expected": measure(probability),
+        "accuracy_threshold": measure((probability > 0.5).float()),
+    }

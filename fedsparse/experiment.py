@@ -1,0 +1,179 @@
+"""`Experiment`: every setting of a federation, once: type, default, allowed values, one line of help.
+
+The command line, the notebooks' parameter cells, slider ranges, the README's table and validation all read this
+one schema. Settings are checked when an `Experiment` is made, so one that exists is one that can be run.
+"""
+
+import difflib
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from dataclasses import replace as dataclass_replace
+from typing import Any
+
+from fedsparse.errors import SettingError
+
+TORCHVISION_DATASETS = ("mnist", "fashionmnist", "kmnist", "emnist", "cifar10", "cifar100")
+
+
+def _setting(default: Any, help: str, *, choices: tuple[str, ...] = (), low: float = -math.inf, high: float = math.inf):
+    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One federation, described completely: the same `Experiment` on the same machine gives the same bytes.
+
+    Raises:
+        SettingError: a value of the wrong type, or out of range; the message names both.
+    """
+
+    dataset: str = _setting("digits", "digits (embedded), a torchvision set, or the <name> of your own <name>.npz")
+    data_root: str = _setting("data", "folder in which data sets are found, or downloaded to")
+    train_size: int = _setting(0, "training images to keep, drawn by seed; 0 keeps all", low=0)
+    model: str = _setting("conv2", "network", choices=("conv2", "conv4", "conv6", "conv10", "lenet", "mlp"))
+    width: float = _setting(0.5, "multiplier on every hidden width", low=0.01, high=8)
+    clients: int = _setting(10, "clients in the population", low=1, high=100_000)
+    cohort: int = _setting(0, "clients that take part in a round, drawn by (seed, round); 0 means all", low=0)
+    partition: str = _setting("iid", "how the training images are dealt to clients", choices=("iid",))
+    rounds: int = _setting(30, "rounds in total; asking for more goes on from those that are there", low=1, high=100_000)
+    local_epochs: int = _setting(3, "passes over its own data that a client makes each round", low=1, high=1000)
+    batch_size: int = _setting(32, "images a local step", low=1, high=100_000)
+    optimizer: str = _setting("adam", "local optimizer", choices=("adam", "sgd"))
+    lr: float = _setting(0.1, "learning rate of the scores", low=1e-9, high=1000)
+    optimizer_state: str = _setting(
+        "fresh", "a client's optimizer moments: new each round, or kept at the client", choices=("fresh", "kept")
+    )
+    algorithm: str = _setting("fedpm", "what is sent, and how it is aggregated", choices=("fedpm",))
+    lam: float = _setting(0.0, "weight λ of the regularizer in the local loss; 0 is plain FedPM", low=0, high=1e6)
+    regularizer: str = _setting(
+        "sparsity", "mean of σ(s), entropy of σ(s), or KL(σ(s) ‖ θ)", choices=("sparsity", "entropy", "kl")
+    )
+    estimator: str = _setting(
+        "identity",
+        "gradient through the sampled mask: straight-through, or times θ as in the published FedPM code",
+        choices=("identity", "scaled"),
+    )
+    init: str = _setting(
+        "fedpm", "constant c of the frozen weights ±c: e/√fan_in, or √2/√fan_in", choices=("fedpm", "kaiming")
+    )
+    scores: str = _setting("half", "first θ: ½ everywhere, or σ of a standard normal", choices=("half", "normal"))
+    aggregation: str = _setting(
+        "mean",
+        "θ from the masks: their mean, their mean weighted by samples, or the mode of a Beta posterior",
+        choices=("mean", "weighted", "beta"),
+    )
+    prior_reset: int = _setting(1, "rounds between resets of the Beta prior (aggregation=beta)", low=1, high=100_000)
+    clip: float = _setting(0.01, "θ is kept in [clip, 1 − clip], or a unanimous weight is frozen", low=0, high=0.49)
+    codec: str = _setting(
+        "context", "bytes on the wire: plain packed bits, or range coded against the broadcast", choices=("context", "packed")
+    )
+    engine: str = _setting("plain", "how a cohort is trained: one client after the other", choices=("plain",))
+    seed: int = _setting(0, "every random draw follows from it", low=0, high=2**63 - 1)
+    device: str = _setting("auto", "where to compute; auto takes a GPU if there is one", choices=("auto", "cpu", "cuda", "mps"))
+    precision: str = _setting("float32", "of the network's arithmetic; scores stay float32", choices=("float32", "bfloat16"))
+    evaluate_every: int = _setting(1, "rounds between evaluations; the last round always is", low=1, high=100_000)
+    out: str = _setting("runs", "folder of run folders")
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            object.__setattr__(self, f.name, _checked(f.name, getattr(self, f.name)))
+        if self.cohort > self.clients:
+            raise SettingError(f"cohort={self.cohort} is more than there are clients ({self.clients})")
+        if self.lam and not self.clip and self.regularizer != "sparsity":
+            raise SettingError(f"regularizer={self.regularizer} needs clip > 0: without it scores become infinite")
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any] | None = None, *, preset: str | None = None) -> "Experiment":
+        """An `Experiment` from a preset (or the defaults) and a mapping of settings on top.
+
+        Raises:
+            SettingError: an unknown name (the nearest known one is offered), a wrong type, a value out of range.
+        """
+        if preset is not None and preset not in PRESETS:
+            raise SettingError(f"no preset {preset!r}{nearest(preset, PRESETS)}; there are {', '.join(PRESETS)}")
+        merged = {**(PRESETS[preset] if preset else {}), **(settings or {})}
+        for name in merged:
+            if name not in SETTINGS:
+                known = nearest(name, SETTINGS) or f"; the settings are {', '.join(SETTINGS)}"
+                raise SettingError(f"no setting {name!r}{known}")
+        return cls(**merged)
+
+    def replace(self, **changes: Any) -> "Experiment":
+        """A copy with some settings changed, checked like a new one."""
+        return dataclass_replace(self, **changes)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting by name."""
+        return {name: getattr(self, name) for name in SETTINGS}
+
+    @property
+    def key(self) -> str:
+        """Name of the run folder: a readable slug, and a hash of the settings that differ from their defaults.
+
+        `rounds` and `out` are left out: more rounds, or another place, is the same run gone further. Because defaults
+        are left out too, a setting that is added later does not rename old runs.
+        """
+        changed = {k: v for k, v in self.settings.items() if k not in ("rounds", "out") and v != SETTINGS[k].default}
+        digest = hashlib.blake2b(json.dumps(changed, sort_keys=True).encode(), digest_size=4).hexdigest()
+        return f"{self.dataset}-{self.model}-{self.algorithm}-lam{self.lam:g}-seed{self.seed}-{digest}"
+
+
+SETTINGS = {f.name: f for f in fields(Experiment)}
+
+PAPER = {"width": 1.0, "rounds": 200, "batch_size": 128}
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "demo": {"lam": 5.0},
+    "paper-mnist": PAPER | {"dataset": "mnist", "model": "conv4"},
+    "paper-cifar10": PAPER | {"dataset": "cifar10", "model": "conv6"},
+    "paper-cifar100": PAPER | {"dataset": "cifar100", "model": "conv10", "rounds": 400},
+}
+"""Settings of the papers where they are known: FedPM's published configuration files for network, rounds and batch;
+the start at θ = ½ is that of arXiv 2309.10834."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'lam'?"`, or nothing when no known name is near."""
+    close = difflib.get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def allowed(name: str) -> str:
+    """The allowed values of a setting, in words, for messages and tables."""
+    meta = SETTINGS[name].metadata
+    if meta["choices"]:
+        return ", ".join(meta["choices"])
+    low, high = meta["low"], meta["high"]
+    if math.isinf(low):
+        return "any text"
+    return f"at least {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
+
+
+def schema_table() -> str:
+    """Every setting as a Markdown table: name, default, allowed values, help."""
+    rows = ["| setting | default | allowed | what it is |", "|---|---|---|---|"]
+    rows += [f"| `{n}` | `{f.default}` | {allowed(n)} | {f.metadata['help']} |" for n, f in SETTINGS.items()]
+    return "\n".join(rows)
+
+
+def _checked(name: str, value: Any) -> Any:
+    """`value` in the setting's own type, or a `SettingError` that says what would be right."""
+    f, meta = SETTINGS[name], SETTINGS[name].metadata
+    wrong = f"{name}={value!r}"
+    if f.type is str:
+        if not isinstance(value, str) or not value.strip():
+            raise SettingError(f"{wrong} is not a text; allowed: {allowed(name)}")
+        if meta["choices"] and value not in meta["choices"]:
+            raise SettingError(f"{wrong} is not one of {allowed(name)}{nearest(value, meta['choices'])}")
+        return value
+    kind = "a whole number" if f.type is int else "a finite number"
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or (f.type is int and value != int(value)):
+        raise SettingError(f"{wrong} is not {kind}; allowed: {allowed(name)}")
+    if not meta["low"] <= value <= meta["high"]:
+        raise SettingError(f"{wrong} is out of range; allowed: {allowed(name)}")
+    return f.type(value)

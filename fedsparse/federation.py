@@ -1,0 +1,186 @@
+"""The whole federation, told once: `run(Experiment(...))` trains, counts every byte, and leaves a run folder."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fedsparse import algorithms, data
+from fedsparse.client import Client
+from fedsparse.entropy import Ledger
+from fedsparse.errors import RunError
+from fedsparse.evaluation import evaluate
+from fedsparse.experiment import Experiment
+from fedsparse.history import ACCURACIES, History
+from fedsparse.models import Architecture, MaskedNetwork
+from fedsparse.network_file import TrainedNetwork, load_network, network_bytes
+from fedsparse.partition import split
+from fedsparse.run_folder import RunFolder
+from fedsparse.server import sample_cohort
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is there, whole: its history, and its network as one file."""
+
+    experiment: Experiment
+    folder: Path
+    history: History
+
+    @property
+    def network(self) -> TrainedNetwork:
+        """The thresholded network, read from `network.fsp`."""
+        return load_network(self.folder / "network.fsp")
+
+
+class Federation:
+    """A population of clients and one server in one process; `round()` is one round, start to end.
+
+    Raises:
+        DataError: the data set is missing, damaged, or too small for so many clients.
+        SettingError: the images are too small for the model.
+    """
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.device = device_of(experiment)
+        dataset = data.load(experiment.dataset, experiment.data_root, experiment.train_size, experiment.seed)
+        self.source = dataset.source
+        self.architecture = Architecture(
+            experiment.model, experiment.width, dataset.shape, dataset.classes, experiment.init, experiment.seed
+        )
+        self.network = MaskedNetwork(self.architecture).to(self.device)
+        self.frozen = self.network.fingerprint()
+        parts = split(experiment.partition, dataset.y_train.numpy(), experiment.clients, experiment.seed)
+        self.clients = _clients(dataset, parts, self.device)
+        self.test = dataset.x_test.to(self.device), dataset.y_test.to(self.device)
+        self.algorithm = algorithms.make(experiment, self.network)
+        self.state = self.algorithm.init()
+        self.history = History()
+
+    def round(self) -> dict[str, Any]:
+        """One round: cohort, broadcast, local training, aggregation, evaluation; returns its row of history."""
+        began = time.perf_counter()
+        e, number = self.experiment, self.state.round + 1
+        cohort = sample_cohort(e.clients, e.cohort, e.seed, number)
+        ledger = Ledger(self.network.layout.n)
+        message = self.algorithm.broadcast(self.state)
+        ledger.downlink = [len(message)] * len(cohort)
+        updates = (self.algorithm.local_update(message, self.clients[k]) for k in cohort)
+        self.state, measures = self.algorithm.aggregate(self.state, _counted(updates, ledger))
+        scheduled = number % e.evaluate_every == 0 or number == e.rounds
+        accuracies = self.evaluate() if scheduled else dict.fromkeys(ACCURACIES, math.nan)
+        row = {"round": number, **accuracies, **measures, **ledger.rates(), "cohort": len(ledger.uplink)}
+        self.history.rows.append(row | {"seconds": time.perf_counter() - began})
+        return self.history.last
+
+    def evaluate(self) -> dict[str, float]:
+        """Accuracy on the test images of the state as it is, three ways."""
+        return evaluate(
+            self.network, self.algorithm.network(self.state), *self.test, self.experiment.seed, self.state.round
+        )
+
+    def checkpoint(self) -> dict[str, Any]:
+        """All that a resume needs."""
+        state = {f.name: getattr(self.state, f.name) for f in dataclasses.fields(self.state)}
+        return {
+            "state": {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in state.items()},
+            "memory": {c.index: c.memory for c in self.clients if c.memory},
+            "history": self.history.rows,
+        }
+
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from a checkpoint, as if never stopped.
+
+        An evaluation that was made only because the run was to end there is taken back, so that 2 + 2 rounds leave the
+        same history as 4.
+        """
+        state = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in checkpoint["state"].items()}
+        self.state = type(self.state)(**state)
+        for index, memory in checkpoint["memory"].items():
+            self.clients[index].memory = memory
+        self.history = History(checkpoint["history"])
+        if self.history.last["round"] % self.experiment.evaluate_every:
+            self.history.rows[-1].update(dict.fromkeys(ACCURACIES, math.nan))
+
+    def check_frozen(self) -> None:
+        """Raises `RunError` if any random weight has changed since the start."""
+        if self.network.fingerprint() != self.frozen:
+            raise RunError("the frozen weights have changed: the results of this run mean nothing")
+
+
+def run(experiment: Experiment, *, progress: bool = False) -> Run:
+    """Do a run, go on with one that was cut off, or return one that is finished.
+
+    Its folder `<out>/<key>/` is brought up to date after every round; stopped at any moment and called again, the run
+    ends the same as if never stopped. A finished run that has more rounds than asked for returns its first ones.
+
+    Args:
+        experiment: what to run.
+        progress: show a bar on standard error, with accuracy and bits per parameter.
+
+    Raises:
+        FedsparseError: bad data, a folder that cannot be written or is in use, training that diverged.
+    """
+    with RunFolder(experiment) as folder:
+        saved = folder.load()
+        if saved and len(saved["history"]) >= experiment.rounds:
+            return Run(experiment, folder.path, History(saved["history"])[: experiment.rounds])
+        federation = Federation(experiment)
+        folder.write_config()
+        if saved:
+            federation.restore(saved)
+        for _ in _bar(federation, progress):
+            federation.round()
+            folder.save(federation.checkpoint())
+            folder.write("history.csv", federation.history.to_csv().encode())
+            shipped = (federation.algorithm.network(federation.state) > 0.5).astype(np.uint8)
+            folder.write("network.fsp", network_bytes(federation.architecture, shipped))
+        federation.check_frozen()
+        return Run(experiment, folder.path, federation.history)
+
+
+def device_of(experiment: Experiment) -> torch.device:
+    """The device that an experiment asks for; `auto` is a GPU if there is one.
+
+    Raises:
+        RunError: the device is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    name = next(d for d in ("cuda", "mps", "cpu") if there[d]) if experiment.device == "auto" else experiment.device
+    if not there[name]:
+        raise RunError(f"device={name} is not there; on this machine: {', '.join(d for d in there if there[d])}")
+    return torch.device(name)
+
+
+def _clients(dataset: data.Dataset, parts: list[np.ndarray], device: torch.device) -> list[Client]:
+    """Clients whose images are views of one tensor, sorted by owner."""
+    order = torch.from_numpy(np.concatenate(parts))
+    sizes = [len(part) for part in parts]
+    images, labels = dataset.x_train[order].to(device), dataset.y_train[order].to(device)
+    return [Client(i, x, y) for i, (x, y) in enumerate(zip(images.split(sizes), labels.split(sizes), strict=True))]
+
+
+def _counted(updates: Iterable[bytes], ledger: Ledger) -> Iterator[bytes]:
+    for update in updates:
+        ledger.uplink.append(len(update))
+        yield update
+
+
+def _bar(federation: Federation, progress: bool) -> Iterator[int]:
+    """The rounds that are still to do, with a bar over all of them."""
+    from tqdm import tqdm
+
+    done, rounds = len(federation.history), federation.experiment.rounds
+    with tqdm(total=rounds, initial=done, unit="round", disable=not progress) as bar:
+        for number in range(done + 1, rounds + 1):
+            yield number
+            last = federation.history.last
+            bar.update()
+            bar.set_postfix_str(f"accuracy {last['accuracy']:.3f}, up {last['bpp_uplink']:.3f} bpp")

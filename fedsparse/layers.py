@@ -1,0 +1,106 @@
+"""Masked layers: random weights that never change, and a mask that says which of them are there.
+
+A layer holds its frozen weights and nothing that learns. The mask comes in with the data, `layer(x, mask)`, so no
+layer can forget it, and the same layer serves a sampled mask, the expected network (mask = θ) and a thresholded one.
+What is trained are scores s, kept by whoever trains; `sample_mask` turns them into a mask that lets gradients through.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from fedsparse.randomness import raw_bits
+
+CONSTANTS = {"fedpm": math.e, "kaiming": math.sqrt(2)}
+"""c·√fan_in of the frozen weights ±c: `fedpm` as in the published FedPM code (e = 2.718…), `kaiming` the signed
+Kaiming constant of Ramanujan et al. (CVPR 2020)."""
+
+
+class Masked(nn.Module):
+    """What both masked layers share: weights and biases as one flat frozen vector of ±c, c = constant/√fan_in.
+
+    Args:
+        shape: of the weight tensor, (out, in, …); biases, one per output, follow it in the flat vector.
+        init: a name in `CONSTANTS`.
+        seed, index: of the raw bits that give the signs; `index` tells the layers of a network apart.
+    """
+
+    frozen: Tensor
+
+    def __init__(self, shape: tuple[int, ...], init: str = "fedpm", seed: int = 0, index: int = 0) -> None:
+        super().__init__()
+        self.shape = shape
+        self.inputs = math.prod(shape[1:])
+        self.size = math.prod(shape) + shape[0]
+        c = CONSTANTS[init] / math.sqrt(self.inputs)
+        signs = torch.from_numpy(raw_bits(self.size, seed, "weights", index))
+        # A buffer, not a parameter: no optimizer can be handed it by mistake.
+        self.register_buffer("frozen", (2 * signs.float() - 1) * c, persistent=False)
+
+    def masked(self, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight (`shape`) and bias (out,) under a flat mask of shape (size,)."""
+        weights = self.frozen * mask
+        return weights[: -self.shape[0]].view(self.shape), weights[-self.shape[0] :]
+
+
+class MaskedLinear(Masked):
+    """x ↦ (W ⊙ m_W) x + (b ⊙ m_b), with W, b frozen at ±c. `size` = outputs × (inputs + 1) mask entries."""
+
+    def __init__(self, inputs: int, outputs: int, init: str = "fedpm", seed: int = 0, index: int = 0) -> None:
+        super().__init__((outputs, inputs), init, seed, index)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: (batch, inputs), mask: (size,) in [0, 1]; returns (batch, outputs)."""
+        return F.linear(x, *self.masked(mask))
+
+
+class MaskedConv2d(Masked):
+    """A stride-1 'same' convolution with frozen ±c weights. `size` = outputs × (inputs × kernel² + 1)."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 3, init: str = "fedpm", seed: int = 0, index: int = 0
+    ) -> None:
+        super().__init__((outputs, inputs, kernel, kernel), init, seed, index)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: (batch, inputs, height, width), mask: (size,); returns (batch, outputs, height, width)."""
+        weight, bias = self.masked(mask)
+        return F.conv2d(x, weight, bias, padding=self.shape[-1] // 2)
+
+
+class _BernoulliSample(torch.autograd.Function):
+    """m = [u < σ(s)]; backward ∂L/∂s = ∂L/∂m · σ'(s), times θ = σ(s) once more if `scaled`."""
+
+    @staticmethod
+    def forward(ctx, scores: Tensor, noise: Tensor, scaled: bool) -> Tensor:
+        theta = torch.sigmoid(scores)
+        ctx.save_for_backward(theta)
+        ctx.scaled = scaled
+        return (noise < theta).to(scores.dtype)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+        (theta,) = ctx.saved_tensors
+        grad = grad * theta * (1 - theta)
+        return (grad * theta if ctx.scaled else grad), None, None
+
+
+def sample_mask(scores: Tensor, generator: torch.Generator, estimator: str = "identity") -> Tensor:
+    """A mask m ~ Bernoulli(σ(s)) through which gradients reach the scores.
+
+    The sample itself has no derivative. `"identity"` is the straight-through estimator (Bengio et al., 2013) that the
+    papers describe: ∂m/∂θ := 1, so ∂L/∂s = ∂L/∂m · θ(1−θ). `"scaled"` is what the published FedPM code does:
+    ∂m/∂θ := θ, so that unlikely weights learn more slowly.
+
+    Args:
+        scores: s, any shape; θ = σ(s).
+        generator: on the device of the scores; the only source of randomness.
+        estimator: `"identity"` or `"scaled"`.
+
+    Returns:
+        A tensor of zeros and ones, of the scores' shape and type.
+    """
+    noise = torch.rand(scores.shape, generator=generator, device=scores.device)
+    return _BernoulliSample.apply(scores, noise, estimator == "scaled")

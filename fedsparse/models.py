@@ -1,0 +1,160 @@
+"""The networks of the papers, out of masked layers.
+
+conv2/4/6/10 are FedPM's: 3×3 'same' convolutions with ReLU, a 2×2 max-pool after every second, then two dense layers of
+256 and one of classes. `mlp` is the 300-100 network of the lottery-ticket papers; `lenet` is LeNet-5 with 'same'
+convolutions, ReLU and max-pooling, so that small images fit. No normalisation layers, no augmentation; biases are masked
+like weights.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fedsparse.errors import SettingError
+from fedsparse.layers import Masked, MaskedConv2d, MaskedLinear
+
+CHANNELS = {
+    "conv2": [64, 64],
+    "conv4": [64, 64, 128, 128],
+    "conv6": [64, 64, 128, 128, 256, 256],
+    "conv10": [64, 64, 128, 128, 256, 256, 512, 512, 1024, 1024],
+}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """All that rebuilds a network with its random weights, to the bit: what `network.fsp` holds beside the mask."""
+
+    model: str
+    width: float
+    shape: tuple[int, int, int]
+    """Of one image: channels, height, width."""
+    classes: int
+    init: str = "fedpm"
+    seed: int = 0
+
+    def stages(self) -> list[tuple[str, tuple[int, ...]]]:
+        """Every stage in order: ("conv", weight shape), ("pool", ()), ("dense", weight shape).
+
+        Raises:
+            SettingError: the images are too small to be pooled that often.
+        """
+        stages: list[tuple[str, tuple[int, ...]]] = []
+        channels, height, width = self.shape
+        convs, kernel, dense = {
+            "mlp": ([], 0, [300, 100]),
+            "lenet": ([6, 16], 5, [120, 84]),
+        }.get(self.model, (CHANNELS.get(self.model, []), 3, [256, 256]))
+        pool_after = 1 if self.model == "lenet" else 2
+        for i, base in enumerate(convs, start=1):
+            out = self._scaled(base)
+            stages.append(("conv", (out, channels, kernel, kernel)))
+            channels = out
+            if i % pool_after == 0:
+                stages.append(("pool", ()))
+                height, width = height // 2, width // 2
+        if not height or not width:
+            need = 2 ** (len(convs) // pool_after)
+            raise SettingError(
+                f"model={self.model} halves images {len(convs) // pool_after} times and needs at least {need}×{need} "
+                f"pixels, not {self.shape[1]}×{self.shape[2]}"
+            )
+        inputs = channels * height * width
+        for out in [*map(self._scaled, dense), self.classes]:
+            stages.append(("dense", (out, inputs)))
+            inputs = out
+        return stages
+
+    def _scaled(self, base: int) -> int:
+        return max(1, round(base * self.width))
+
+    def layout(self) -> "Layout":
+        """The order and shapes of the mask's entries."""
+        return Layout(tuple(shape for _, shape in self.stages() if shape))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a flat mask of n entries maps to layers: weight shapes in order, each followed by its biases."""
+
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def sizes(self) -> list[int]:
+        """Mask entries of each layer; they add up to n."""
+        return [torch.Size(shape).numel() + shape[0] for shape in self.shapes]
+
+    @property
+    def n(self) -> int:
+        """Masked parameters in all, biases included."""
+        return sum(self.sizes)
+
+    @property
+    def digest(self) -> bytes:
+        """8 bytes that differ between layouts: both ends of a wire compare them."""
+        return hashlib.blake2b(repr(self.shapes).encode(), digest_size=8).digest()
+
+
+class MaskedNetwork(nn.Module):
+    """A network of frozen random weights, a pure function of images and mask: `network(images, mask)`.
+
+    Args:
+        architecture: what to build; the weights follow from its seed alone.
+
+    Raises:
+        SettingError: the images do not fit the model.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.layout = architecture.layout()
+        stages: list[nn.Module] = []
+        masked = 0
+        for kind, shape in architecture.stages():
+            if kind == "pool":
+                stages.append(nn.MaxPool2d(2))
+                continue
+            common = {"init": architecture.init, "seed": architecture.seed, "index": masked}
+            if kind == "conv":
+                stages += [MaskedConv2d(shape[1], shape[0], shape[2], **common), nn.ReLU()]
+            else:
+                stages += [MaskedLinear(shape[1], shape[0], **common), nn.ReLU()]
+            masked += 1
+        self.stages = nn.ModuleList(stages[:-1])  # no ReLU after the last layer: it gives logits
+
+    def forward(self, images: Tensor, mask: Tensor) -> Tensor:
+        """Logits of a batch.
+
+        Args:
+            images: (batch, channels, height, width), uint8, or floats that are already scaled to [−1, 1].
+            mask: (n,) in [0, 1]: sampled zeros and ones, or probabilities θ for the expected network θ ⊙ w.
+
+        Returns:
+            (batch, classes) logits.
+        """
+        x = scaled(images)
+        parts = iter(mask.split(self.layout.sizes))
+        for stage in self.stages:
+            if isinstance(stage, MaskedLinear):
+                x = stage(x.flatten(1), next(parts))
+            elif isinstance(stage, Masked):
+                x = stage(x, next(parts))
+            else:
+                x = stage(x)
+        return x
+
+    def fingerprint(self) -> str:
+        """A hash of every frozen weight: the same for ever, on every machine."""
+        digest = hashlib.blake2b(digest_size=8)
+        for stage in self.stages:
+            if isinstance(stage, Masked):
+                digest.update(stage.frozen.cpu().numpy().astype("<f4").tobytes())
+        return digest.hexdigest()
+
+
+def scaled(images: Tensor) -> Tensor:
+    """uint8 pixels to floats in [−1, 1], as in the FedPM code; floats pass unchanged."""
+    return images.float() / 127.5 - 1 if images.dtype == torch.uint8 else images

@@ -1,0 +1,85 @@
+"""A run folder: config.yaml, history.csv, checkpoint, network.fsp. Whatever is cut off, it holds whole files only.
+
+The checkpoint is the truth, and holds all that a resume needs; history.csv and network.fsp are written from it.
+"""
+
+import io
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from filelock import FileLock, Timeout
+
+from fedsparse.errors import RunError
+from fedsparse.experiment import Experiment
+
+
+class RunFolder:
+    """`<out>/<key>/`, held by one process at a time (use it as a context manager).
+
+    Raises:
+        RunError: on entering, if the folder cannot be written or another process is in it.
+    """
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.path = Path(experiment.out).expanduser() / experiment.key
+        self.experiment = experiment
+
+    def __enter__(self) -> "RunFolder":
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = FileLock(self.path / ".lock")
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(f"{self.path} is in use: another process is doing this very run") from None
+        except OSError as error:
+            raise RunError(f"cannot write to out={self.experiment.out!r}: {error.strerror or error}") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    @property
+    def network(self) -> Path:
+        """The trained network as one file."""
+        return self.path / "network.fsp"
+
+    def write(self, name: str, content: bytes | memoryview) -> None:
+        """Replace a file whole: it is the old or the new one at every moment, also after a kill or a power cut."""
+        partial = self.path / f".{name}.partial"
+        try:
+            with open(partial, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, self.path / name)
+        except OSError as error:
+            raise RunError(f"cannot write {self.path / name}: {error.strerror or error}") from None
+
+    def write_config(self) -> None:
+        """All settings, as YAML."""
+        self.write("config.yaml", yaml.safe_dump(self.experiment.settings, sort_keys=False).encode())
+
+    def save(self, checkpoint: dict[str, Any]) -> None:
+        """Replace the checkpoint: tensors, numbers, text, and dicts and lists of them."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        self.write("checkpoint", buffer.getbuffer())
+
+    def load(self) -> dict[str, Any] | None:
+        """The checkpoint, or None if there is none.
+
+        Raises:
+            RunError: it cannot be read; nothing is deleted.
+        """
+        file = self.path / "checkpoint"
+        if not file.exists():
+            return None
+        try:
+            return torch.load(file, weights_only=True, map_location="cpu")
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+            raise RunError(f"{file} cannot be read ({error}); move it away to begin this run again") from None
