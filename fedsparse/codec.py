@@ -10,8 +10,8 @@ A message is a header and a payload:
 
 - `packed`: bits as they are, 8 a byte; what "1 bit per parameter" means.
 - `context`: a range coder (constriction) with one distribution a context. A context is a number that both ends derive
-  from what they both hold: for a mask, the layer and the level of θ there; for θ, the layer. Its distribution is counted
-  by the encoder and travels in the payload, quantized to 16 bits.
+  from what they both hold: for a mask, the level of θ there; for θ and for a network file, the layer. Its distribution
+  is counted by the encoder and travels in the payload, quantized to 16 bits.
 
 θ itself is a small whole number a parameter: level/top, kept in [clip, 1 − clip].
 
@@ -36,7 +36,7 @@ CHECKSUM = struct.Struct("<I")
 HEADER_BYTES = HEADER.size + CHECKSUM.size
 CODECS = ("packed", "context")
 MOST_LEVELS = 255
-CONTEXT_BINS = 16
+MOST_CONTEXTS = 16
 
 
 class Kind(IntEnum):
@@ -73,10 +73,12 @@ class Broadcast:
     checksum: int
 
     def contexts(self) -> np.ndarray:
-        """(n,) integers: layer × level of θ (16 bins of levels where there are more)."""
-        bins = min(self.theta.top + 1, CONTEXT_BINS)
-        level = self.theta.levels.astype(np.intp) * bins // (self.theta.top + 1)
-        return _layer_index(self.layout) * bins + level
+        """(n,) integers: the level of θ, in 16 bins where there are more levels.
+
+        Layers are not told apart: given the level they hardly differ, and their tables would cost more than they save.
+        """
+        bins = min(self.theta.top + 1, MOST_CONTEXTS)
+        return self.theta.levels.astype(np.intp) * bins // (self.theta.top + 1)
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def encode_theta(theta: Theta, round: int, layout: Layout, codec: str = "context
     if codec == "packed":
         payload += _pack_levels(theta.levels, theta.top)
     else:
-        payload += _code(theta.levels, _layer_index(layout), theta.top + 1)
+        payload += _code(theta.levels, _theta_contexts(layout, theta.top), theta.top + 1)
     return _message(Kind.THETA, codec, round, layout, 0, payload)
 
 
@@ -122,7 +124,7 @@ def decode_theta(message: bytes, layout: Layout) -> Broadcast:
     if header.codec == "packed":
         levels = _unpack_levels(body, layout.n, top)
     else:
-        levels = _decode(body, _layer_index(layout), top + 1).astype(np.uint8)
+        levels = _decode(body, _theta_contexts(layout, top), top + 1).astype(np.uint8)
     theta = Theta(levels, top, clip)
     _same(message, encode_theta(theta, header.round, layout, header.codec))
     return Broadcast(theta, header.round, layout, header.checksum)
@@ -274,6 +276,11 @@ def _unpack_levels(body: bytes, n: int, top: int) -> np.ndarray:
 
 def _layer_index(layout: Layout) -> np.ndarray:
     return np.repeat(np.arange(len(layout.sizes)), layout.sizes)
+
+
+def _theta_contexts(layout: Layout, top: int) -> np.ndarray:
+    """The layer; one context for all where θ has so many levels that a table a layer would not pay."""
+    return _layer_index(layout) if top < MOST_CONTEXTS else np.zeros(layout.n, np.intp)
 
 
 def _grouped(contexts: np.ndarray) -> tuple[np.ndarray, list[int]]:

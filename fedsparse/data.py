@@ -38,11 +38,6 @@ class Dataset:
         _, channels, height, width = self.x_train.shape
         return channels, height, width
 
-    def to(self, device: torch.device | str) -> "Dataset":
-        """The same on a device."""
-        tensors = (t.to(device) for t in (self.x_train, self.y_train, self.x_test, self.y_test))
-        return Dataset(self.name, *tensors, self.classes, self.source)
-
 
 def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 0) -> Dataset:
     """A data set by name.
@@ -78,8 +73,8 @@ def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 
         chosen = np.sort(permutation(total, seed, "subset")[:train_size])
         x_train, y_train = x_train[chosen], y_train[chosen]
         source += f", {train_size:,} of {total:,} training images"
-    tensors = [torch.from_numpy(a) for a in (x_train, y_train, x_test, y_test)]
-    return Dataset(name, *tensors, classes, source)
+    tensors = {a: torch.from_numpy(v) for a, v in zip(ARRAYS, (x_train, y_train, x_test, y_test), strict=True)}
+    return Dataset(name, **tensors, classes=classes, source=source)
 
 
 def _digits() -> list[np.ndarray]:
@@ -105,30 +100,33 @@ def _npz(file: Path) -> list[np.ndarray]:
 def _torchvision(name: str, root: Path) -> list[np.ndarray]:
     from torchvision import datasets
 
-    cls = {c.lower(): getattr(datasets, c) for c in ("MNIST", "FashionMNIST", "KMNIST", "EMNIST", "CIFAR10", "CIFAR100")}
+    cls = {
+        c.lower(): getattr(datasets, c) for c in ("MNIST", "FashionMNIST", "KMNIST", "EMNIST", "CIFAR10", "CIFAR100")
+    }
     options = {"split": "balanced"} if name == "emnist" else {}
     arrays: list[np.ndarray] = []
     for train in (True, False):
         try:
             part = cls[name](root, train=train, download=True, **options)
         except (OSError, RuntimeError, EOFError, zlib.error) as error:
-            raise DataError(f"could not load or download {name} ({_first_line(error)}); {_by_hand(cls[name], root)}") from None
+            raise DataError(
+                f"could not load or download {name} ({_one_line(error)}); {_by_hand(cls[name], root)}"
+            ) from None
         arrays += [np.asarray(part.data), np.asarray(part.targets)]
     return arrays
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _by_hand(cls: type, root: Path) -> str:
     """Which file belongs where, so that a machine without a network can be helped."""
-    if hasattr(cls, "resources"):
-        names, folder = [Path(url).name for url, _ in cls.resources], root / cls.__name__ / "raw"
-    elif hasattr(cls, "filename"):
+    if hasattr(cls, "filename"):  # CIFAR
         names, folder = [cls.filename], root
-    else:
-        names, folder = ["gzip.zip"], root / cls.__name__ / "raw"
+    else:  # MNIST and its kin, of which EMNIST is one archive
+        urls = [cls.url] if hasattr(cls, "url") else [url for url, _ in cls.resources]
+        names, folder = [Path(url).name for url in urls], root / cls.__name__ / "raw"
     return f"put {', '.join(names)} into {folder}, or {', '.join(ARRAYS)} into {root / (cls.__name__.lower() + '.npz')}"
 
 
@@ -137,9 +135,13 @@ def _checked(name: str, x_train, y_train, x_test, y_test) -> list[np.ndarray]:
     images, labels = [], []
     for split, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
         if x.dtype != np.uint8 or x.ndim not in (3, 4) or not len(x):
-            raise DataError(f"{name}: x_{split} is {x.dtype} {x.shape}; images are uint8 (N, H, W) or (N, H, W, channels)")
+            raise DataError(
+                f"{name}: x_{split} is {x.dtype} {x.shape}; images are uint8 (N, H, W) or (N, H, W, channels)"
+            )
         if y.ndim != 1 or len(y) != len(x) or not np.issubdtype(y.dtype, np.integer):
-            raise DataError(f"{name}: y_{split} is {y.dtype} {y.shape}; labels are {len(x)} whole numbers, one an image")
+            raise DataError(
+                f"{name}: y_{split} is {y.dtype} {y.shape}; labels are {len(x)} whole numbers, one an image"
+            )
         images.append(np.ascontiguousarray(x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)))
         labels.append(y.astype(np.int64))
     if images[0].shape[1:] != images[1].shape[1:]:

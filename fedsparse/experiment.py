@@ -38,7 +38,9 @@ class Experiment:
     clients: int = _setting(10, "clients in the population", low=1, high=100_000)
     cohort: int = _setting(0, "clients that take part in a round, drawn by (seed, round); 0 means all", low=0)
     partition: str = _setting("iid", "how the training images are dealt to clients", choices=("iid",))
-    rounds: int = _setting(30, "rounds in total; asking for more goes on from those that are there", low=1, high=100_000)
+    rounds: int = _setting(
+        30, "rounds in total; asking for more goes on from those that are there", low=1, high=100_000
+    )
     local_epochs: int = _setting(3, "passes over its own data that a client makes each round", low=1, high=1000)
     batch_size: int = _setting(32, "images a local step", low=1, high=100_000)
     optimizer: str = _setting("adam", "local optimizer", choices=("adam", "sgd"))
@@ -68,12 +70,18 @@ class Experiment:
     prior_reset: int = _setting(1, "rounds between resets of the Beta prior (aggregation=beta)", low=1, high=100_000)
     clip: float = _setting(0.01, "θ is kept in [clip, 1 − clip], or a unanimous weight is frozen", low=0, high=0.49)
     codec: str = _setting(
-        "context", "bytes on the wire: plain packed bits, or range coded against the broadcast", choices=("context", "packed")
+        "context",
+        "bytes on the wire: plain packed bits, or range coded against the broadcast",
+        choices=("context", "packed"),
     )
     engine: str = _setting("plain", "how a cohort is trained: one client after the other", choices=("plain",))
     seed: int = _setting(0, "every random draw follows from it", low=0, high=2**63 - 1)
-    device: str = _setting("auto", "where to compute; auto takes a GPU if there is one", choices=("auto", "cpu", "cuda", "mps"))
-    precision: str = _setting("float32", "of the network's arithmetic; scores stay float32", choices=("float32", "bfloat16"))
+    device: str = _setting(
+        "auto", "where to compute; auto takes a GPU if there is one", choices=("auto", "cpu", "cuda", "mps")
+    )
+    precision: str = _setting(
+        "float32", "of the network's arithmetic; scores stay float32", choices=("float32", "bfloat16")
+    )
     evaluate_every: int = _setting(1, "rounds between evaluations; the last round always is", low=1, high=100_000)
     out: str = _setting("runs", "folder of run folders")
 
@@ -176,4 +184,4 @@ def _checked(name: str, value: Any) -> Any:
         raise SettingError(f"{wrong} is not {kind}; allowed: {allowed(name)}")
     if not meta["low"] <= value <= meta["high"]:
         raise SettingError(f"{wrong} is out of range; allowed: {allowed(name)}")
-    return f.type(value)
+    return int(value) if f.type is int else float(value)

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class Federation:
         self.state = self.algorithm.init()
         self.history = History()
 
-    def round(self) -> dict[str, Any]:
+    def round(self) -> Mapping[str, Any]:
         """One round: cohort, broadcast, local training, aggregation, evaluation; returns its row of history."""
         began = time.perf_counter()
         e, number = self.experiment, self.state.round + 1
@@ -138,10 +138,10 @@ def run(experiment: Experiment, *, progress: bool = False) -> Run:
             federation.restore(saved)
         for _ in _bar(federation, progress):
             federation.round()
-            folder.save(federation.checkpoint())
-            folder.write("history.csv", federation.history.to_csv().encode())
             shipped = (federation.algorithm.network(federation.state) > 0.5).astype(np.uint8)
             folder.write("network.fsp", network_bytes(federation.architecture, shipped))
+            folder.write("history.csv", federation.history.to_csv().encode())
+            folder.save(federation.checkpoint())  # last: a round counts as done once all its files are there
         federation.check_frozen()
         return Run(experiment, folder.path, federation.history)
 

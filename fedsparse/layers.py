@@ -60,7 +60,7 @@ class MaskedConv2d(Masked):
     """A stride-1 'same' convolution with frozen ±c weights. `size` = outputs × (inputs × kernel² + 1)."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int = 3, init: str = "fedpm", seed: int = 0, index: int = 0
+        self, inputs: int, outputs: int, init: str = "fedpm", seed: int = 0, index: int = 0, kernel: int = 3
     ) -> None:
         super().__init__((outputs, inputs, kernel, kernel), init, seed, index)
 

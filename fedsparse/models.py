@@ -1,13 +1,14 @@
 """The networks of the papers, out of masked layers.
 
-conv2/4/6/10 are FedPM's: 3×3 'same' convolutions with ReLU, a 2×2 max-pool after every second, then two dense layers of
-256 and one of classes. `mlp` is the 300-100 network of the lottery-ticket papers; `lenet` is LeNet-5 with 'same'
-convolutions, ReLU and max-pooling, so that small images fit. No normalisation layers, no augmentation; biases are masked
-like weights.
+conv2/4/6/10 are FedPM's: 3×3 'same' convolutions with ReLU, a 2×2 max-pool after every second, then two dense layers
+of 256 and one of classes. `mlp` is the 300-100 network of the lottery-ticket papers; `lenet` is LeNet-5 with 'same'
+convolutions, ReLU and max-pooling, so that small images fit. No normalisation layers, no augmentation; biases are
+masked like weights.
 """
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -117,11 +118,8 @@ class MaskedNetwork(nn.Module):
             if kind == "pool":
                 stages.append(nn.MaxPool2d(2))
                 continue
-            common = {"init": architecture.init, "seed": architecture.seed, "index": masked}
-            if kind == "conv":
-                stages += [MaskedConv2d(shape[1], shape[0], shape[2], **common), nn.ReLU()]
-            else:
-                stages += [MaskedLinear(shape[1], shape[0], **common), nn.ReLU()]
+            layer = partial(MaskedConv2d, kernel=shape[2]) if kind == "conv" else MaskedLinear
+            stages += [layer(shape[1], shape[0], architecture.init, architecture.seed, masked), nn.ReLU()]
             masked += 1
         self.stages = nn.ModuleList(stages[:-1])  # no ReLU after the last layer: it gives logits
 

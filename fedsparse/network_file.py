@@ -1,4 +1,4 @@
-"""A trained network as one small file: architecture, seed, and the coded mask. The random weights grow from the seed."""
+"""A trained network as one small file: architecture, seed, coded mask. The random weights grow from the seed."""
 
 import json
 from dataclasses import asdict
@@ -75,5 +75,3 @@ def _architecture(description: bytes) -> Architecture:
     except (ValueError, KeyError, TypeError, SettingError) as error:
         raise MessageError(f"a description that makes no network ({error})") from None
     return architecture
-
-

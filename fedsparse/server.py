@@ -4,7 +4,6 @@ All sums are of whole numbers, so θ does not depend on the order in which the m
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,7 @@ from fedsparse.randomness import permutation
 
 
 def sample_cohort(clients: int, size: int, seed: int, round: int) -> list[int]:
-    """Clients of a round, ascending: `size` of them without replacement, all if 0; a function of (seed, round) alone."""
+    """Clients of a round, ascending: `size` of them without replacement, all if 0; keyed by (seed, round) alone."""
     if size in (0, clients):
         return list(range(clients))
     return sorted(permutation(clients, seed, "cohort", round)[:size].tolist())
@@ -95,5 +94,5 @@ class Tally:
 
     def means(self) -> dict[str, float]:
         """Mean over the masks of what was measured on each; `math.fsum` keeps it free of their order."""
-        mean: Callable[[str], float] = lambda name: math.fsum(m[name] for m in self.measures) / len(self.measures)
-        return {name: mean(name) for name in self.measures[0]} if self.measures else {}
+        count = len(self.measures)
+        return {name: math.fsum(m[name] for m in self.measures) / count for name in self.measures[0]} if count else {}

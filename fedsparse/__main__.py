@@ -1,0 +1,156 @@
+"""The command line: `python -m fedsparse lam=1`, or a sweep: `python -m fedsparse --multirun lam=0,0.1,1 seed=0,1,2`.
+
+Hydra composes settings and launches sweeps. Mistakes are caught before Hydra sees them: one line, exit code 2.
+"""
+
+import itertools
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+
+from fedsparse.errors import FedsparseError, SettingError
+from fedsparse.experiment import PRESETS, SETTINGS, Experiment, allowed
+from fedsparse.federation import Run, run
+from fedsparse.grid import summary
+from fedsparse.history import History
+from fedsparse.run_folder import RunFolder
+
+CONFIG = {
+    "defaults": [
+        "_self_",
+        {"preset": None},
+        {"override hydra/launcher": "joblib"},
+        {"override hydra/job_logging": "none"},
+        {"override hydra/hydra_logging": "none"},
+    ],
+    **{name: f.default for name, f in SETTINGS.items()},
+    # Run folders are ours: Hydra is to leave nothing beside them.
+    "hydra": {"output_subdir": None, "run": {"dir": "."}, "sweep": {"dir": "${out}", "subdir": "."}},
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run what the arguments describe; returns the exit code: 0 done, 2 a mistake in the call, 130 interrupted."""
+    if {"-h", "--help"} & set(argv):
+        print(_help())
+        return 0
+    try:
+        experiments = experiments_of(argv)
+        for experiment in experiments:
+            with RunFolder(experiment):  # an unwritable or busy folder is refused before anything is launched
+                pass
+        _launch(argv)
+        runs = [_finished(e) for e in experiments]
+    except FedsparseError as error:
+        print(f"fedsparse: {error}", file=sys.stderr)
+        return 2
+    except HydraException as error:
+        print(f"fedsparse: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "\nfedsparse: stopped; every finished round is kept, and the same command goes on from there",
+            file=sys.stderr,
+        )
+        return 130
+    done = [r for r in runs if r]
+    if len(done) == 1:
+        _print_run(done[0])
+    elif done:
+        print(summary(done).to_string(index=False))
+        print(f"\n{len(done)} run folders in {done[0].folder.parent}")
+    return 0 if len(done) == len(runs) else 2
+
+
+def experiments_of(argv: Sequence[str]) -> list[Experiment]:
+    """Every experiment that a command line describes, checked.
+
+    Raises:
+        SettingError: an argument that is no `name=value`, an unknown name, a bad value, or several values for a setting
+            without `--multirun`.
+    """
+    arguments = [a for a in argv if not a.startswith("-")]
+    try:
+        overrides = OverridesParser.create().parse_overrides(arguments)
+    except OverrideParseException as error:
+        raise SettingError(f"cannot read {error.override!r}: settings are given as name=value, as in lam=1") from None
+    ours = [o for o in overrides if not o.key_or_group.startswith("hydra")]
+    multirun = bool({"-m", "--multirun"} & set(argv))
+    values = {o.key_or_group: _values(o) for o in ours}
+    for name, several in values.items():
+        if len(several) > 1 and not multirun:
+            raise SettingError(f"{name} has {len(several)} values: add --multirun to run them all")
+    found = []
+    for combination in itertools.product(*values.values()):
+        settings: dict[str, Any] = dict(zip(values, combination, strict=True))
+        preset = settings.pop("preset", None)
+        found.append(Experiment.of(settings, preset=preset))
+    return found
+
+
+def _values(override: Override) -> list[Any]:
+    if not override.is_sweep_override():
+        if override.type is None or override.type.name != "CHANGE":
+            raise SettingError(f"{override.input_line!r}: settings are given as name=value, as in lam=1")
+        return [override.value()]
+    parser = OverridesParser.create()
+    return [parser.parse_override(f"x={v}").value() for v in override.sweep_string_iterator()]
+
+
+def _launch(argv: Sequence[str]) -> None:
+    store = ConfigStore.instance()
+    store.store(name="fedsparse", node=CONFIG)
+    for name, settings in PRESETS.items():
+        store.store(group="preset", name=name, node=settings, package="_global_")
+    # Hydra hides its own mistakes behind SystemExit unless it is asked for the whole error.
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    sys.argv = [sys.argv[0], *argv]
+    hydra.main(version_base="1.3", config_path=None, config_name="fedsparse")(_job)()
+
+
+def _job(config: DictConfig) -> None:
+    settings = OmegaConf.to_container(config)
+    experiment = Experiment.of({str(k): v for k, v in settings.items()} if isinstance(settings, dict) else None)
+    try:
+        run(experiment, progress=sys.stderr.isatty())
+    except FedsparseError as error:
+        print(f"fedsparse: {error}", file=sys.stderr)
+
+
+def _finished(experiment: Experiment) -> Run | None:
+    folder = RunFolder(experiment).path
+    file = folder / "history.csv"
+    history = History.from_csv(file.read_text()) if file.exists() else History()
+    return Run(experiment, folder, history[: experiment.rounds]) if len(history) >= experiment.rounds else None
+
+
+def _print_run(done: Run) -> None:
+    print(str(History(done.history.rows[-5:])))
+    size, float32 = (done.folder / "network.fsp").stat().st_size, done.network.float32_bytes
+    print(f"\n{done.folder}: network.fsp holds the network in {size:,} bytes; as float32 it has {float32:,}")
+
+
+def _help() -> str:
+    lines = [
+        "python -m fedsparse [preset=NAME] [name=value ...]      one federation",
+        "python -m fedsparse --multirun lam=0,1,5 seed=0,1,2     every combination, on all cores",
+        "",
+        f"presets: {', '.join(PRESETS)}",
+        "settings:",
+    ]
+    lines += [f"  {n}={f.default}".ljust(28) + f"{f.metadata['help']} [{allowed(n)}]" for n, f in SETTINGS.items()]
+    return "\n".join(
+        [*lines, "", "--cfg job prints the composed settings; python -m fedsparse.doctor checks this machine."]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,82 @@
+"""The schema: what is refused, in which words, and which runs share a folder."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedsparse import PRESETS, Experiment, SettingError
+from fedsparse.experiment import SETTINGS, schema_table
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"lamda": 1}, ["'lamda'", "'lam'"]),
+        ({"dataste": "digits"}, ["'dataset'"]),
+        ({"rounds": -3}, ["rounds=-3", "1 to 100000"]),
+        ({"rounds": 2.5}, ["rounds=2.5", "whole number"]),
+        ({"rounds": True}, ["rounds=True", "whole number"]),
+        ({"lam": "high"}, ["lam='high'", "number"]),
+        ({"lam": float("nan")}, ["lam=nan", "finite"]),
+        ({"lr": 0}, ["lr=0", "out of range"]),
+        ({"model": "conv5"}, ["model='conv5'", "conv"]),
+        ({"estimator": "identiy"}, ["did you mean 'identity'"]),
+        ({"dataset": 3}, ["dataset=3", "text"]),
+        ({"clients": 3, "cohort": 4}, ["cohort=4", "clients (3)"]),
+        ({"clip": 0, "lam": 1, "regularizer": "kl"}, ["clip > 0"]),
+    ],
+)
+def test_a_bad_setting_is_refused_in_one_line_that_helps(settings, words):
+    with pytest.raises(SettingError) as error:
+        Experiment.of(settings)
+    assert "\n" not in str(error.value)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_presets_are_valid_and_unknown_ones_refused():
+    for name in PRESETS:
+        assert Experiment.of(preset=name)
+    assert Experiment.of({"lam": 2}, preset="demo").lam == 2.0
+    with pytest.raises(SettingError, match="paper-mnist"):
+        Experiment.of(preset="paper-mnits")
+
+
+def test_whole_numbers_serve_as_floats_and_give_the_same_key():
+    assert Experiment(lam=1) == Experiment(lam=1.0)
+    assert type(Experiment(lam=1).lam) is float
+    assert Experiment(lam=1).key == Experiment(lam=1.0).key
+
+
+def test_key_ignores_rounds_and_out_and_nothing_else():
+    base = Experiment()
+    other = {"str": "x", "int": 2, "float": 0.25}
+    for name, f in SETTINGS.items():
+        value = f.metadata["choices"][-1] if f.metadata["choices"] else other[f.type.__name__]
+        changed = base.replace(**{name: value})
+        if changed == base:
+            continue
+        assert (changed.key == base.key) == (name in ("rounds", "out")), name
+
+
+@given(st.floats(0, 1e6), st.integers(0, 2**63 - 1))
+def test_settings_make_the_same_experiment_again(lam, seed):
+    experiment = Experiment(lam=lam, seed=seed)
+    assert Experiment.of(experiment.settings) == experiment
+
+
+def test_every_setting_is_in_the_readme_table():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    assert schema_table() in readme, (
+        "the README's table of settings is stale: paste fedsparse.experiment.schema_table()"
+    )
+
+
+def test_an_experiment_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Experiment().lam = 2.0  # type: ignore[misc]
+    assert re.fullmatch(r"digits-conv2-fedpm-lam0-seed0-[0-9a-f]{8}", Experiment().key)

@@ -1,0 +1,128 @@
+"""Cohorts and aggregation: order does not matter, memory does not grow, posteriors are what Beta says."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedsparse import MessageError, codec
+from fedsparse.codec import Broadcast, Report, Theta
+from fedsparse.models import Layout
+from fedsparse.server import Tally, Votes, sample_cohort
+
+LAYOUT = Layout(((20, 9),))
+
+
+def broadcast(layout: Layout = LAYOUT) -> Broadcast:
+    half = Theta(np.ones(layout.n, np.uint8), 2, 0.01)
+    return codec.decode_theta(codec.encode_theta(half, 1, layout), layout)
+
+
+def update(mask: np.ndarray, client: int, samples: int = 1, to: Broadcast | None = None) -> bytes:
+    return codec.encode_mask(mask.astype(np.uint8), Report(client, samples, 0.1 * client, 0.01), to or broadcast())
+
+
+def masks(count: int, seed: int = 0) -> np.ndarray:
+    return (np.random.default_rng(seed).random((count, LAYOUT.n)) < 0.3).astype(np.uint8)
+
+
+def tally_of(updates, **options) -> Tally:
+    tally = Tally(broadcast(), **options)
+    for message in updates:
+        tally.add(message)
+    return tally
+
+
+def test_the_mean_is_the_mean_exactly():
+    sent = masks(7)
+    theta = tally_of(update(m, k) for k, m in enumerate(sent)).votes().theta(clip=0)
+    assert theta.top == 7
+    assert np.array_equal(theta.levels, sent.sum(0))
+    assert np.allclose(theta.probabilities(), sent.mean(0))
+
+
+def test_the_weighted_mean_counts_samples():
+    sent, samples = masks(3), [10, 20, 40]
+    votes = tally_of((update(m, k, samples[k]) for k, m in enumerate(sent)), weighted=True).votes()
+    assert votes.total == 7, "weights are reduced to smallest terms"
+    assert np.allclose(votes.theta(0).probabilities(), np.average(sent, axis=0, weights=samples))
+
+
+@given(st.permutations(range(6)), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_the_order_of_arrival_changes_nothing(order, weighted):
+    sent = [update(m, k, samples=k + 1) for k, m in enumerate(masks(6))]
+    first, second = (tally_of((sent[i] for i in o), weighted=weighted) for o in (range(6), order))
+    assert np.array_equal(first.votes().ones, second.votes().ones)
+    assert first.means() == second.means(), "to the last bit"
+
+
+def test_beta_is_the_mode_of_the_posterior_over_the_rounds_since_the_reset():
+    one, two = masks(4, seed=1), masks(4, seed=2)
+    before = tally_of(update(m, k) for k, m in enumerate(one)).votes()
+    votes = tally_of((update(m, k) for k, m in enumerate(two)), before=before).votes()
+    alpha = 1 + one.sum(0) + two.sum(0)
+    beta = 1 + (1 - one).sum(0) + (1 - two).sum(0)
+    assert np.allclose(votes.theta(0).probabilities(), (alpha - 1) / (alpha + beta - 2))
+    alone = tally_of((update(m, k) for k, m in enumerate(two)), before=None).votes()
+    assert np.allclose(alone.theta(0).probabilities(), two.mean(0)), "with a reset it is the plain mean"
+
+
+@given(st.integers(256, 10**9), st.integers(0, 2**32 - 1))
+def test_many_votes_are_rounded_to_the_nearest_of_255_levels(total, seed):
+    ones = np.random.default_rng(seed).integers(0, total + 1, 50)
+    theta = Votes(ones, total).theta(0)
+    assert theta.top == 255
+    assert np.max(np.abs(theta.levels / 255 - ones / total)) <= 0.5 / 255 + 1e-12
+
+
+def test_the_clip_keeps_unanimity_finite():
+    votes = Votes(np.array([0, 5, 10]), 10)
+    assert votes.theta(0.01).probabilities() == pytest.approx([0.01, 0.5, 0.99])
+    assert votes.theta(0.0).probabilities() == pytest.approx([0, 0.5, 1])
+
+
+def test_a_client_counts_once_and_a_bad_update_leaves_the_tally_as_it_was():
+    tally = tally_of([update(masks(1)[0], 0)])
+    ones = tally.ones.copy()
+    for bad, words in ((update(masks(2)[1], 0), "already answered"), (update(masks(2)[1], 1)[:-1], "payload")):
+        with pytest.raises(MessageError, match=words):
+            tally.add(bad)
+        assert np.array_equal(tally.ones, ones)
+        assert len(tally.measures) == 1
+
+
+def test_theta_stays_when_nobody_answers():
+    tally = Tally(broadcast())
+    assert np.array_equal(tally.votes().theta(0.01).probabilities(), broadcast().theta.probabilities())
+    assert tally.means() == {}
+
+
+def test_memory_does_not_grow_with_the_number_of_clients():
+    large = Layout(((2000, 100),))
+    to = broadcast(large)
+
+    def peak(clients: int) -> int:
+        rng = np.random.default_rng(0)
+        tracemalloc.start()
+        tally = Tally(to)
+        for k in range(clients):
+            tally.add(update(rng.random(large.n) < 0.1, k, to=to))
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    assert peak(40) < 1.05 * peak(4)
+
+
+def test_cohorts_are_keyed_by_seed_and_round():
+    cohort = sample_cohort(100, 10, seed=1, round=5)
+    assert cohort == sample_cohort(100, 10, seed=1, round=5)
+    assert len(set(cohort)) == 10
+    assert cohort == sorted(cohort)
+    assert cohort != sample_cohort(100, 10, seed=1, round=6)
+    assert sample_cohort(4, 0, 0, 1) == [0, 1, 2, 3]
+    seen = {c for r in range(200) for c in sample_cohort(100, 10, 0, r)}
+    assert seen == set(range(100)), "everyone is drawn sooner or later"
