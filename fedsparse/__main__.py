@@ -134,7 +134,7 @@ def _finished(experiment: Experiment) -> Run | None:
 
 def _print_run(done: Run) -> None:
     print(str(History(done.history.rows[-5:])))
-    size, float32 = (done.folder / "network.fsp").stat().st_size, done.network.float32_bytes
+    size, float32 = done.network_bytes, done.network.float32_bytes
     print(f"\n{done.folder}: network.fsp holds the network in {size:,} bytes; as float32 it has {float32:,}")
 
 

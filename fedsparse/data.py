@@ -4,6 +4,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -120,7 +121,7 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _by_hand(cls: type, root: Path) -> str:
+def _by_hand(cls: Any, root: Path) -> str:
     """Which file belongs where, so that a machine without a network can be helped."""
     if hasattr(cls, "filename"):  # CIFAR
         names, folder = [cls.filename], root

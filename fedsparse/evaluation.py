@@ -8,14 +8,16 @@ from fedsparse.models import MaskedNetwork
 from fedsparse.randomness import torch_generator
 
 SAMPLES = 3
-BATCH = 2048
+BATCH = {"cpu": 256}
+"""Images at a time: what fits a processor's caches (twice as fast as 2,048 on conv4); elsewhere 4,096."""
 
 
 @torch.no_grad()
 def accuracy(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> float:
     """Share of images whose largest logit is the label's, in [0, 1]; mask (n,) on the images' device."""
     hits = torch.zeros((), dtype=torch.int64, device=labels.device)
-    for x, y in zip(images.split(BATCH), labels.split(BATCH), strict=True):
+    batch = BATCH.get(images.device.type, 4096)
+    for x, y in zip(images.split(batch), labels.split(batch), strict=True):
         hits += (network(x, mask).argmax(1) == y).sum()
     return hits.item() / len(labels)
 

@@ -59,7 +59,7 @@ class Experiment:
         choices=("identity", "scaled"),
     )
     init: str = _setting(
-        "fedpm", "constant c of the frozen weights ±c: e/√fan_in, or √2/√fan_in", choices=("fedpm", "kaiming")
+        "kaiming", "constant c of the frozen weights ±c: √2/√fan_in, or FedPM's e/√fan_in", choices=("kaiming", "fedpm")
     )
     scores: str = _setting("half", "first θ: ½ everywhere, or σ of a standard normal", choices=("half", "normal"))
     aggregation: str = _setting(
@@ -132,16 +132,16 @@ class Experiment:
 
 SETTINGS = {f.name: f for f in fields(Experiment)}
 
-PAPER = {"width": 1.0, "rounds": 200, "batch_size": 128}
+PAPER = {"width": 1.0, "rounds": 200, "batch_size": 128, "init": "fedpm"}
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "demo": {"lam": 5.0},
+    "demo": {"lam": 5.0, "init": "fedpm", "batch_size": 16},
     "paper-mnist": PAPER | {"dataset": "mnist", "model": "conv4"},
     "paper-cifar10": PAPER | {"dataset": "cifar10", "model": "conv6"},
     "paper-cifar100": PAPER | {"dataset": "cifar100", "model": "conv10", "rounds": 400},
 }
-"""Settings of the papers where they are known: FedPM's published configuration files for network, rounds and batch;
-the start at θ = ½ is that of arXiv 2309.10834."""
+"""`demo`: digits, regularized, in half a minute. The others: the papers' settings where they are known: network,
+rounds, batch and frozen constant from FedPM's published code, the start at θ = ½ from arXiv 2309.10834."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

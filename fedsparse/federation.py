@@ -19,7 +19,7 @@ from fedsparse.evaluation import evaluate
 from fedsparse.experiment import Experiment
 from fedsparse.history import ACCURACIES, History
 from fedsparse.models import Architecture, MaskedNetwork
-from fedsparse.network_file import TrainedNetwork, load_network, network_bytes
+from fedsparse.network_file import TrainedNetwork, encode, load_network
 from fedsparse.partition import split
 from fedsparse.run_folder import RunFolder
 from fedsparse.server import sample_cohort
@@ -37,6 +37,11 @@ class Run:
     def network(self) -> TrainedNetwork:
         """The thresholded network, read from `network.fsp`."""
         return load_network(self.folder / "network.fsp")
+
+    @property
+    def network_bytes(self) -> int:
+        """Size of `network.fsp`."""
+        return (self.folder / "network.fsp").stat().st_size
 
 
 class Federation:
@@ -139,7 +144,7 @@ def run(experiment: Experiment, *, progress: bool = False) -> Run:
         for _ in _bar(federation, progress):
             federation.round()
             shipped = (federation.algorithm.network(federation.state) > 0.5).astype(np.uint8)
-            folder.write("network.fsp", network_bytes(federation.architecture, shipped))
+            folder.write("network.fsp", encode(federation.architecture, shipped))
             folder.write("history.csv", federation.history.to_csv().encode())
             folder.save(federation.checkpoint())  # last: a round counts as done once all its files are there
         federation.check_frozen()

@@ -35,11 +35,15 @@ def varied(experiments: Sequence[Experiment]) -> list[str]:
 
 
 def tidy(runs: Sequence[Run]) -> "pandas.DataFrame":
-    """One row a round and run: every setting, then the columns of `History`."""
+    """One row a round and run: every setting, then the columns of `History`.
+
+    `cohort` is in both: it is the column of the history, how many clients answered.
+    """
     import pandas
 
-    frames = [pandas.DataFrame(r.history.rows, columns=list(COLUMNS)).assign(**r.experiment.settings) for r in runs]
-    return pandas.concat(frames, ignore_index=True)[[*SETTINGS, *COLUMNS]]
+    settings = [name for name in SETTINGS if name not in COLUMNS]
+    frames = [r.history.frame.assign(**{name: getattr(r.experiment, name) for name in settings}) for r in runs]
+    return pandas.concat(frames, ignore_index=True)[[*settings, *COLUMNS]]
 
 
 def summary(runs: Sequence[Run]) -> "pandas.DataFrame":
@@ -53,7 +57,19 @@ def summary(runs: Sequence[Run]) -> "pandas.DataFrame":
         | {"rounds": len(r.history)}
         | {name: round(r.history.last[name], 4) for name in kept}
         | {"megabytes": round(sum(row["uplink_bytes"] + row["downlink_bytes"] for row in r.history) / 1e6, 3)}
-        | {"file_bytes": (r.folder / "network.fsp").stat().st_size}
+        | {"file_bytes": r.network_bytes}
         for r in runs
     ]
     return pandas.DataFrame(rows)
+
+
+def interval(values: "Sequence[float] | pandas.Series", confidence: float = 0.95) -> tuple[float, float]:
+    """Mean of independent values, and the half-width of its confidence interval by Student's t; NaN for one value."""
+    import numpy as np
+    from scipy.stats import t
+
+    data = np.asarray(values, dtype=float)
+    if len(data) < 2:
+        return float(data.mean()), float("nan")
+    half = t.ppf((1 + confidence) / 2, len(data) - 1) * data.std(ddof=1) / np.sqrt(len(data))
+    return float(data.mean()), float(half)

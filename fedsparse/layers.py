@@ -29,7 +29,7 @@ class Masked(nn.Module):
 
     frozen: Tensor
 
-    def __init__(self, shape: tuple[int, ...], init: str = "fedpm", seed: int = 0, index: int = 0) -> None:
+    def __init__(self, shape: tuple[int, ...], init: str = "kaiming", seed: int = 0, index: int = 0) -> None:
         super().__init__()
         self.shape = shape
         self.inputs = math.prod(shape[1:])
@@ -48,7 +48,7 @@ class Masked(nn.Module):
 class MaskedLinear(Masked):
     """x ↦ (W ⊙ m_W) x + (b ⊙ m_b), with W, b frozen at ±c. `size` = outputs × (inputs + 1) mask entries."""
 
-    def __init__(self, inputs: int, outputs: int, init: str = "fedpm", seed: int = 0, index: int = 0) -> None:
+    def __init__(self, inputs: int, outputs: int, init: str = "kaiming", seed: int = 0, index: int = 0) -> None:
         super().__init__((outputs, inputs), init, seed, index)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class MaskedConv2d(Masked):
     """A stride-1 'same' convolution with frozen ±c weights. `size` = outputs × (inputs × kernel² + 1)."""
 
     def __init__(
-        self, inputs: int, outputs: int, init: str = "fedpm", seed: int = 0, index: int = 0, kernel: int = 3
+        self, inputs: int, outputs: int, init: str = "kaiming", seed: int = 0, index: int = 0, kernel: int = 3
     ) -> None:
         super().__init__((outputs, inputs, kernel, kernel), init, seed, index)
 

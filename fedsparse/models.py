@@ -33,7 +33,7 @@ class Architecture:
     shape: tuple[int, int, int]
     """Of one image: channels, height, width."""
     classes: int
-    init: str = "fedpm"
+    init: str = "kaiming"
     seed: int = 0
 
     def stages(self) -> list[tuple[str, tuple[int, ...]]]:

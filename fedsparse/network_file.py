@@ -40,7 +40,7 @@ class TrainedNetwork(nn.Module):
         return 4 * self.masked.layout.n
 
 
-def network_bytes(architecture: Architecture, mask: np.ndarray) -> bytes:
+def encode(architecture: Architecture, mask: np.ndarray) -> bytes:
     """The content of a `.fsp` file."""
     description = json.dumps(asdict(architecture), separators=(",", ":")).encode()
     return encode_network(mask, architecture.layout(), description)

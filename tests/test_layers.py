@@ -78,7 +78,7 @@ def test_frozen_weights_are_plus_minus_c(init, constant):
 def test_frozen_weights_are_the_same_on_every_machine_and_version():
     # Philox keyed by blake2b("0/weights/0"): fixed for ever, since networks on disk hold only their seed.
     assert raw_bits(24, 0, "weights", 0).tolist() == FIRST_BITS
-    assert MaskedNetwork(Architecture("conv2", 0.5, (1, 8, 8), 10)).fingerprint() == FINGERPRINT
+    assert MaskedNetwork(Architecture("conv2", 0.5, (1, 8, 8), 10, "fedpm")).fingerprint() == FINGERPRINT
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,42 @@
+# Everything a person does here, by name. Each target makes what it needs; `make help` lists them.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# The first of these that is Python 3.11 or newer.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint notebooks lab clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s%s\n", $$1, $$2}'
+
+demo: $(READY) ## FedPM against regularized training on digits: an executed notebook, figures, a table
+	$(BIN)/python -m fedsparse.notebooks 05_fedpm_vs_regularized --to runs/demo
+
+test: lint ## everything that CI checks: style, types, tests, notebooks
+	$(BIN)/python -m pytest -n 2
+
+lint: $(READY) ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+notebooks: $(READY) ## run every notebook in place: refreshes their outputs and figures/
+	$(BIN)/python -m fedsparse.notebooks all --in-place
+
+lab: $(READY) ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+clean: ## remove the environment and every run
+	rm -rf $(VENV) runs
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "fedsparse needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3"; exit 2; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version). PyTorch is several gigabytes: this takes some minutes, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[notebooks,dev]'
+	@touch $@
+	@echo "Installed. $$($(BIN)/python -c 'import torch; print("PyTorch", torch.__version__)')"

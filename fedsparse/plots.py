@@ -1,0 +1,126 @@
+"""Figures from tables of history: colour-blind safe, told apart by line style too, saying what they were made from.
+
+`show` is how a figure leaves a notebook: on the page as `<figure>` with alternative text, and in a folder as a PNG that
+is listed in `index.json`.
+"""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import seaborn
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    import pandas
+
+OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+"""Okabe and Ito's palette, told apart by colour-blind readers too."""
+
+LABELS = {
+    "accuracy": "accuracy of sampled networks",
+    "accuracy_expected": "accuracy of the expected network",
+    "accuracy_threshold": "accuracy of the thresholded network",
+    "bpp_entropy": "entropy of the mask (bits per parameter)",
+    "bpp_uplink": "measured uplink (bits per parameter)",
+    "bpp_downlink": "measured downlink (bits per parameter)",
+    "bpp_kl": "KL to the broadcast (bits per parameter)",
+    "density": "share of ones in the mask",
+}
+
+
+def by_round(table: "pandas.DataFrame", columns: tuple[str, ...], by: str = "lam", title: str = "") -> Figure:
+    """One panel a column, against the round: the mean over seeds, and their whole range as a band.
+
+    Args:
+        table: as from `fedsparse.grid.tidy`.
+        columns: of `fedsparse.history.COLUMNS`.
+        by: the setting that tells the lines apart.
+        title: what the figure shows.
+    """
+    name = "λ" if by == "lam" else by
+    labelled = table.assign(**{name: table[by].map(lambda v: f"{name} = {v:g}" if by == "lam" else str(v))})
+    figure = Figure(figsize=(3.6 * len(columns), 3.4), layout="constrained")
+    for i, (axes, column) in enumerate(zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True)):
+        seaborn.lineplot(
+            labelled.dropna(subset=[column]), x="round", y=column, hue=name, style=name, ax=axes,
+            errorbar=("pi", 100), palette=OKABE_ITO[: labelled[name].nunique()], legend=i == 0,
+        )  # fmt: skip
+        axes.set(ylabel=LABELS.get(column, column), ylim=(0, 1.02) if table[column].max() <= 1.02 else (0, None))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        if i == 0:
+            axes.get_legend().set_title(None)
+    figure.suptitle(title)
+    return figure
+
+
+def probabilities(thetas: Mapping[str, Any], title: str = "") -> Figure:
+    """Histograms of θ, one panel a name, on a common logarithmic scale of the share of weights."""
+    figure = Figure(figsize=(3.6 * len(thetas), 3.0), layout="constrained")
+    panels = figure.subplots(1, len(thetas), sharey=True, squeeze=False)[0]
+    for axes, (name, theta), colour in zip(panels, thetas.items(), OKABE_ITO, strict=False):
+        axes.hist(theta, bins=11, range=(-0.05, 1.05), weights=[1 / len(theta)] * len(theta), color=colour, rwidth=0.9)
+        axes.set(xlabel="θ, the share of clients that wanted the weight", title=name, yscale="log")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("share of all weights")
+    figure.suptitle(title)
+    return figure
+
+
+def images(pixels: Any, captions: list[str], columns: int = 6) -> Figure:
+    """Grey images in a grid, each with a caption above it."""
+    rows = -(-len(captions) // columns)
+    figure = Figure(figsize=(1.2 * columns, 1.45 * rows), layout="constrained")
+    for axes, image, caption in zip(figure.subplots(rows, columns).flat, pixels, captions, strict=True):
+        axes.imshow(image, cmap="gray")
+        axes.set_title(caption, fontsize=9)
+        axes.axis("off")
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG that is the same bytes each time: it names neither versions nor times."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def show(
+    figure: Figure,
+    name: str,
+    *,
+    alt: str,
+    caption: str,
+    folder: str | Path,
+    notebook: str,
+    parameters: Mapping[str, Any],
+) -> None:
+    """Put a figure on the notebook's page, and into a folder beside an entry in its `index.json`.
+
+    Args:
+        alt: what a reader who does not see the picture needs to know; build it from the data.
+        caption: what it was made from: data, scale, seeds.
+        notebook, parameters: for the index, so that the figure can be made again.
+    """
+    from IPython.display import HTML, display
+
+    content = png(figure)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.png").write_bytes(content)
+    index = folder / "index.json"
+    listed = json.loads(index.read_text()) if index.exists() else {}
+    listed[f"{name}.png"] = {"alt": alt, "caption": caption, "notebook": notebook, "parameters": dict(parameters)}
+    index.write_text(json.dumps(listed, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    source = base64.b64encode(content).decode()
+    display(
+        HTML(
+            f'<figure><img alt="{html.escape(alt)}" src="data:image/png;base64,{source}">'
+            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        )
+    )
