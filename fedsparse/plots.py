@@ -22,13 +22,13 @@ OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "
 """Okabe and Ito's palette, told apart by colour-blind readers too."""
 
 LABELS = {
-    "accuracy": "accuracy of sampled networks",
-    "accuracy_expected": "accuracy of the expected network",
-    "accuracy_threshold": "accuracy of the thresholded network",
-    "bpp_entropy": "entropy of the mask (bits per parameter)",
-    "bpp_uplink": "measured uplink (bits per parameter)",
-    "bpp_downlink": "measured downlink (bits per parameter)",
-    "bpp_kl": "KL to the broadcast (bits per parameter)",
+    "accuracy": "accuracy, sampled networks",
+    "accuracy_expected": "accuracy, expected network",
+    "accuracy_threshold": "accuracy, threshold network",
+    "bpp_entropy": "entropy of the mask (bpp)",
+    "bpp_uplink": "measured uplink (bpp)",
+    "bpp_downlink": "measured downlink (bpp)",
+    "bpp_kl": "KL to the broadcast (bpp)",
     "density": "share of ones in the mask",
 }
 
@@ -65,7 +65,7 @@ def probabilities(thetas: Mapping[str, Any], title: str = "") -> Figure:
     panels = figure.subplots(1, len(thetas), sharey=True, squeeze=False)[0]
     for axes, (name, theta), colour in zip(panels, thetas.items(), OKABE_ITO, strict=False):
         axes.hist(theta, bins=11, range=(-0.05, 1.05), weights=[1 / len(theta)] * len(theta), color=colour, rwidth=0.9)
-        axes.set(xlabel="θ, the share of clients that wanted the weight", title=name, yscale="log")
+        axes.set(xlabel="θ", title=name, yscale="log")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("share of all weights")
     figure.suptitle(title)

@@ -1,0 +1,165 @@
+"""Notebooks: sound as files, run with other parameters, their committed outputs still true, their exercises checked."""
+
+import ast
+import contextlib
+import io
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from fedsparse import RunError, SettingError, checks, notebooks
+
+ROOT = Path(__file__).parents[1]
+ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SMALL = yaml.safe_load((ROOT / "notebooks" / "small.yaml").read_text())
+each = pytest.mark.parametrize("notebook", ALL, ids=lambda p: p.stem)
+
+
+def code(notebook: Path) -> list:
+    return [c for c in notebooks.read(notebook).cells if c.cell_type == "code"]
+
+
+def prose(notebook: Path) -> str:
+    return "\n\n".join(c.source for c in notebooks.read(notebook).cells if c.cell_type == "markdown")
+
+
+@each
+def test_one_clean_run_from_top_to_bottom(notebook):
+    node = notebooks.read(notebook)
+    nbformat.validate(node)
+    assert [c.execution_count for c in code(notebook)] == list(range(1, len(code(notebook)) + 1))
+    outputs = [o for c in code(notebook) for o in c.outputs]
+    assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
+    assert set(node.metadata) == {"kernelspec", "language_info"}, "no widget state, no traces of a runner"
+    assert notebook.stat().st_size < 1_000_000
+
+
+@each
+def test_the_shape_of_a_notebook(notebook):
+    text = re.sub(r"```.*?```", "", prose(notebook), flags=re.S)
+    levels = [len(m) for m in re.findall(r"^(#+) ", text, flags=re.M)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in itertools.pairwise(levels)), "no heading level is skipped"
+    for part in ("Promise", "reading time", "After this notebook", "Invariants", "Summary", "Limits", "References"):
+        assert part in text, part
+
+
+@each
+def test_parameters_are_one_cell_of_annotated_literals(notebook):
+    (cell,) = [c for c in code(notebook) if "parameters" in c.metadata.get("tags", [])]
+    for statement in ast.parse(cell.source).body:
+        assert isinstance(statement, ast.AnnAssign)
+        assert statement.value is not None
+        ast.literal_eval(statement.value)
+    assert set(SMALL[notebook.stem]) <= set(notebooks.parameters_of(notebook))
+
+
+@each
+def test_every_picture_has_words_and_every_link_a_target(notebook):
+    html = "".join(o.get("data", {}).get("text/html", "") for c in code(notebook) for o in c.outputs)
+    pictures = re.findall(r"<img[^>]*>", html)
+    assert pictures
+    assert all(re.search(r'alt="[^"]{20,}"', p) for p in pictures)
+    assert not [o for c in code(notebook) for o in c.outputs if "image/png" in o.get("data", {})], "use plots.show"
+    for target in re.findall(r"\]\((?!http)([^)#]+)", prose(notebook)):
+        assert (notebook.parent / target).exists(), target
+
+
+def test_the_index_of_figures_is_complete():
+    listed = json.loads((ROOT / "figures" / "index.json").read_text())
+    assert set(listed) == {p.name for p in (ROOT / "figures").glob("*.png")}
+    for name, entry in listed.items():
+        assert set(entry) == {"alt", "caption", "notebook", "parameters"}, name
+        assert (ROOT / "notebooks" / f"{entry['notebook']}.ipynb").exists()
+
+
+@each
+def test_exercises_fail_as_stubs_and_pass_as_solved(notebook):
+    cells = notebooks.read(notebook).cells
+    exercises = [
+        i for i, c in enumerate(cells) if c.cell_type == "code" and re.search(r"^checks\.\w+\(", c.source, re.M)
+    ]
+    assert exercises
+    for i in exercises:
+        call = re.search(r"^checks\.\w+\((\w+)\)", cells[i].source, re.M).group(0)
+        solution = re.search(r"<details>.*?```python\n(.*?)```", cells[i + 1].source, re.S).group(1)
+        for source, passes in ((cells[i].source, False), (f"{solution}\n{call}", True)):
+            said = io.StringIO()
+            with contextlib.redirect_stdout(said):
+                exec("import numpy as np\nfrom fedsparse import checks\n" + source, {})
+            assert said.getvalue().startswith("PASS") == passes, said.getvalue()
+            assert "return" not in said.getvalue(), "a hint never shows the answer"
+
+
+@each
+def test_it_runs_with_small_parameters(notebook, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    copy = notebooks.execute(notebook.relative_to(ROOT), tmp_path, SMALL[notebook.stem])
+    assert notebooks.terminal_output(copy).strip()
+    assert list((tmp_path / "figures").glob("*.png"))
+    used = json.loads(copy.with_suffix(".json").read_text())
+    assert used.items() >= SMALL[notebook.stem].items()
+    with pytest.raises(RunError, match="output of an earlier run"):
+        notebooks.execute(copy, tmp_path, {})
+
+
+def test_committed_outputs_are_still_true(tmp_path):
+    # In a copy: the notebooks write figures and runs beside their folder.
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "-p", "no:xdist", "notebooks"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"lamda": 3.0}, "no parameter 'lamda'; did you mean 'lam'"),
+        ({"lam": "high"}, "lam='high' is not like its default"),
+        ({"seeds": 3}, "seeds=3"),
+        ({"rounds": True}, "rounds=True"),
+    ],
+)
+def test_a_wrong_parameter_is_refused(given, words):
+    known = notebooks.parameters_of(ROOT / "notebooks" / "05_fedpm_vs_regularized.ipynb")
+    with pytest.raises(SettingError, match=re.escape(words)):
+        notebooks.checked(given, known, "05")
+    assert notebooks.checked({"lam": 3}, known, "05") == {"lam": 3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "words"),
+    [
+        (["05_fedpm_vs_regularised"], 1, "did you mean '05_fedpm_vs_regularized'"),
+        (["05_fedpm_vs_regularized", "lamda=3"], 2, "did you mean 'lam'"),
+        (["05_fedpm_vs_regularized", "lam"], 2, "name=value"),
+        (["00_start_here", "--in-place", "lam=1"], 2, "takes no parameters"),
+        (["00_start_here", "lam=-1"], 1, "SettingError: lam=-1"),
+    ],
+)
+def test_the_runner_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capfd, arguments, exit_code, words):
+    monkeypatch.chdir(ROOT)
+    assert (
+        notebooks.main([*arguments, "--to", str(tmp_path)] if "--in-place" not in arguments else arguments) == exit_code
+    )
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert words in line
+
+
+def test_a_check_gives_a_hint_for_an_error_of_the_reader(capsys):
+    assert not checks.pooled_entropy(lambda mask: 1 / 0)
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    assert not checks.pooled_entropy(lambda mask: 1.0)
+    assert "Not yet" in capsys.readouterr().out
