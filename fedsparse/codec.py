@@ -24,9 +24,9 @@ import zlib
 from dataclasses import dataclass
 from enum import IntEnum
 
-import constriction
 import numpy as np
 
+from fedsparse.coding import pack_bits, pack_levels, range_decode, range_encode, unpack_bits, unpack_levels
 from fedsparse.errors import MessageError
 from fedsparse.models import Layout
 
@@ -104,9 +104,9 @@ def encode_theta(theta: Theta, round: int, layout: Layout, codec: str = "context
         raise MessageError(f"θ needs {layout.n} levels of at most top, and top of at most {MOST_LEVELS}")
     payload = THETA.pack(theta.top, theta.clip)
     if codec == "packed":
-        payload += _pack_levels(theta.levels, theta.top)
+        payload += pack_levels(theta.levels, theta.top)
     else:
-        payload += _code(theta.levels, _theta_contexts(layout, theta.top), theta.top + 1)
+        payload += range_encode(theta.levels, _theta_contexts(layout, theta.top), theta.top + 1)
     return _message(Kind.THETA, codec, round, layout, 0, payload)
 
 
@@ -122,9 +122,9 @@ def decode_theta(message: bytes, layout: Layout) -> Broadcast:
         raise MessageError(f"θ with {top} as its highest level and a clip of {clip}")
     body = payload[THETA.size :]
     if header.codec == "packed":
-        levels = _unpack_levels(body, layout.n, top)
+        levels = unpack_levels(body, layout.n, top)
     else:
-        levels = _decode(body, _theta_contexts(layout, top), top + 1).astype(np.uint8)
+        levels = range_decode(body, _theta_contexts(layout, top), top + 1).astype(np.uint8)
     theta = Theta(levels, top, clip)
     _same(message, encode_theta(theta, header.round, layout, header.codec))
     return Broadcast(theta, header.round, layout, header.checksum)
@@ -133,7 +133,7 @@ def decode_theta(message: bytes, layout: Layout) -> Broadcast:
 def encode_mask(mask: np.ndarray, report: Report, broadcast: Broadcast, codec: str = "context") -> bytes:
     """An update: one sampled mask, shape (n,) of 0 and 1, coded against the broadcast that it answers."""
     payload = REPORT.pack(report.client, report.samples, report.loss, report.kl)
-    payload += np.packbits(mask).tobytes() if codec == "packed" else _code(mask, broadcast.contexts(), 2)
+    payload += pack_bits(mask) if codec == "packed" else range_encode(mask, broadcast.contexts(), 2)
     return _message(Kind.MASK, codec, broadcast.round, broadcast.layout, broadcast.checksum, payload)
 
 
@@ -153,16 +153,16 @@ def decode_mask(message: bytes, broadcast: Broadcast) -> tuple[np.ndarray, Repor
         raise MessageError(f"a mask with an impossible report: {report}")
     body = payload[REPORT.size :]
     if header.codec == "packed":
-        mask = _unpack_bits(body, broadcast.layout.n)
+        mask = unpack_bits(body, broadcast.layout.n)
     else:
-        mask = _decode(body, broadcast.contexts(), 2).astype(np.uint8)
+        mask = range_decode(body, broadcast.contexts(), 2).astype(np.uint8)
     _same(message, encode_mask(mask, report, broadcast, header.codec))
     return mask, report
 
 
 def encode_network(mask: np.ndarray, layout: Layout, description: bytes) -> bytes:
     """A network as a file: its description, and its mask coded with one context a layer."""
-    payload = struct.pack("<H", len(description)) + description + _code(mask, _layer_index(layout), 2)
+    payload = struct.pack("<H", len(description)) + description + range_encode(mask, _layer_index(layout), 2)
     return _message(Kind.NETWORK, "context", 0, layout, 0, payload)
 
 
@@ -188,7 +188,7 @@ def decode_network(message: bytes, layout: Layout) -> np.ndarray:
     """
     _, payload = _open(message, Kind.NETWORK, layout)
     description = network_description(message)
-    mask = _decode(payload[2 + len(description) :], _layer_index(layout), 2).astype(np.uint8)
+    mask = range_decode(payload[2 + len(description) :], _layer_index(layout), 2).astype(np.uint8)
     _same(message, encode_network(mask, layout, description))
     return mask
 
@@ -248,32 +248,6 @@ def _same(message: bytes, again: bytes) -> None:
         raise MessageError("bytes that no encoder makes: what they decode to is encoded differently")
 
 
-# --- packed ----------------------------------------------------------------------------------------------------------
-
-
-def _unpack_bits(body: bytes, count: int) -> np.ndarray:
-    if len(body) != -(-count // 8):
-        raise MessageError(f"{len(body)} bytes of packed bits where {-(-count // 8)} were expected")
-    return np.unpackbits(np.frombuffer(body, np.uint8), count=count)
-
-
-def _pack_levels(levels: np.ndarray, top: int) -> bytes:
-    return np.packbits(np.unpackbits(levels[:, None], axis=1)[:, -top.bit_length() :]).tobytes()
-
-
-def _unpack_levels(body: bytes, n: int, top: int) -> np.ndarray:
-    width = top.bit_length()
-    bits = np.zeros((n, 8), np.uint8)
-    bits[:, -width:] = _unpack_bits(body, n * width).reshape(n, width)
-    levels = np.packbits(bits, axis=1)[:, 0]
-    if levels.max() > top:
-        raise MessageError(f"a level of θ above the highest, {top}")
-    return levels
-
-
-# --- context coding --------------------------------------------------------------------------------------------------
-
-
 def _layer_index(layout: Layout) -> np.ndarray:
     return np.repeat(np.arange(len(layout.sizes)), layout.sizes)
 
@@ -281,47 +255,3 @@ def _layer_index(layout: Layout) -> np.ndarray:
 def _theta_contexts(layout: Layout, top: int) -> np.ndarray:
     """The layer; one context for all where θ has so many levels that a table a layer would not pay."""
     return _layer_index(layout) if top < MOST_CONTEXTS else np.zeros(layout.n, np.intp)
-
-
-def _grouped(contexts: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """The order that brings equal contexts together, and how many there are of each that occurs."""
-    order = np.argsort(contexts.astype(np.uint16), kind="stable")  # 16 bits: a radix sort
-    counts = np.bincount(contexts)
-    return order, counts[counts > 0].tolist()
-
-
-def _models(tables: np.ndarray) -> list:
-    """One distribution a row of cumulative 16-bit frequencies."""
-    rows = np.diff(tables.astype(np.int64), axis=1, prepend=0, append=65535)
-    return [constriction.stream.model.Categorical(row / 65535, perfect=False) for row in rows]
-
-
-def _code(symbols: np.ndarray, contexts: np.ndarray, alphabet: int) -> bytes:
-    """Frequencies of the symbols 0 … alphabet−1 in each context that occurs, then the range-coded symbols."""
-    order, counts = _grouped(contexts)
-    grouped = np.split(symbols[order].astype(np.int32), np.cumsum(counts)[:-1])
-    histograms = np.stack([np.bincount(group, minlength=alphabet) for group in grouped])
-    cumulative = np.cumsum(histograms, axis=1)[:, :-1] * 65535 / np.asarray(counts)[:, None]
-    tables = np.rint(cumulative).astype("<u2")
-    encoder = constriction.stream.queue.RangeEncoder()
-    for group, model in zip(grouped, _models(tables), strict=True):
-        encoder.encode(group, model)
-    return tables.tobytes() + encoder.get_compressed().astype("<u4").tobytes()
-
-
-def _decode(body: bytes, contexts: np.ndarray, alphabet: int) -> np.ndarray:
-    order, counts = _grouped(contexts)
-    size = len(counts) * (alphabet - 1) * 2
-    if len(body) < size or (len(body) - size) % 4:
-        raise MessageError("the coded symbols are cut off")
-    tables = np.frombuffer(body[:size], "<u2").reshape(len(counts), alphabet - 1)
-    if np.any(np.diff(tables.astype(np.int64), axis=1) < 0):
-        raise MessageError("frequencies that decrease")
-    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(body[size:], "<u4").astype(np.uint32))
-    symbols = np.empty(len(contexts), np.int32)
-    try:
-        parts = [decoder.decode(model, count) for model, count in zip(_models(tables), counts, strict=True)]
-    except AssertionError as error:
-        raise MessageError("coded symbols that do not fit their frequencies") from error
-    symbols[order] = np.concatenate(parts)
-    return symbols

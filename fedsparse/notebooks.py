@@ -137,7 +137,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--to", default="runs/notebooks", help="folder for executed copies (default: %(default)s)")
     parser.add_argument("--small", action="store_true", help=f"small parameters from notebooks/{SMALL} first")
     parser.add_argument("--in-place", action="store_true", help="refresh the notebook itself, with its own defaults")
-    options = parser.parse_args(argv)
+    options = parser.parse_intermixed_args(argv)
     names = sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")) if options.name == "all" else [options.name]
     small = yaml.safe_load((NOTEBOOKS / SMALL).read_text()) if options.small else {}
     try:

@@ -260,7 +260,7 @@ def test_history_survives_csv_and_prints_without_nan(tiny):
 
 def test_real_mnist_learns(mnist_root, tmp_path):
     experiment = Experiment(
-        dataset="mnist", data_root=mnist_root, train_size=2000, model="conv2", width=0.1, rounds=3, evaluate_every=3
+        dataset="mnist", data_root=mnist_root, train_size=2000, model="conv2", width=0.1, rounds=6, evaluate_every=6
     )
     assert run(experiment.replace(out=str(tmp_path))).history.last["accuracy_expected"] > 0.5
 

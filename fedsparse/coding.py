@@ -1,0 +1,91 @@
+"""Symbols to bits and back, two ways: packed as they are, or range coded with one distribution a context.
+
+The range coder is constriction's (Bamler, 2022). Frequencies are counted by the encoder, quantized to 16 bits and put
+in front of the coded symbols, so that both ends build the very same distributions from the very same whole numbers.
+"""
+
+import constriction
+import numpy as np
+
+from fedsparse.errors import MessageError
+
+
+def pack_bits(bits: np.ndarray) -> bytes:
+    """Zeros and ones, eight a byte; the last byte is filled up with zeros."""
+    return np.packbits(bits).tobytes()
+
+
+def unpack_bits(body: bytes, count: int) -> np.ndarray:
+    """The inverse of `pack_bits`: (count,) uint8. Raises `MessageError` if there are not just as many bytes."""
+    if len(body) != -(-count // 8):
+        raise MessageError(f"{len(body)} bytes of packed bits where {-(-count // 8)} were expected")
+    return np.unpackbits(np.frombuffer(body, np.uint8), count=count)
+
+
+def pack_levels(levels: np.ndarray, top: int) -> bytes:
+    """Whole numbers 0 … top, (n,) uint8, each in as few bits as `top` needs."""
+    return pack_bits(np.unpackbits(levels[:, None], axis=1)[:, -top.bit_length() :])
+
+
+def unpack_levels(body: bytes, n: int, top: int) -> np.ndarray:
+    """The inverse of `pack_levels`. Raises `MessageError` for a wrong length, or a number above `top`."""
+    width = top.bit_length()
+    bits = np.zeros((n, 8), np.uint8)
+    bits[:, -width:] = unpack_bits(body, n * width).reshape(n, width)
+    levels = np.packbits(bits, axis=1)[:, 0]
+    if levels.max() > top:
+        raise MessageError(f"a level of θ above the highest, {top}")
+    return levels
+
+
+def _grouped(contexts: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """The order that brings equal contexts together, and how many there are of each that occurs."""
+    order = np.argsort(contexts.astype(np.uint16), kind="stable")  # 16 bits: a radix sort
+    counts = np.bincount(contexts)
+    return order, counts[counts > 0].tolist()
+
+
+def _models(tables: np.ndarray) -> list:
+    """One distribution a row of cumulative 16-bit frequencies."""
+    rows = np.diff(tables.astype(np.int64), axis=1, prepend=0, append=65535)
+    return [constriction.stream.model.Categorical(row / 65535, perfect=False) for row in rows]
+
+
+def range_encode(symbols: np.ndarray, contexts: np.ndarray, alphabet: int) -> bytes:
+    """Frequencies of the symbols 0 … alphabet−1 in each context that occurs, then the range-coded symbols.
+
+    Args:
+        symbols, contexts: whole numbers, (n,) each; the decoder has to know the contexts.
+    """
+    order, counts = _grouped(contexts)
+    grouped = np.split(symbols[order].astype(np.int32), np.cumsum(counts)[:-1])
+    histograms = np.stack([np.bincount(group, minlength=alphabet) for group in grouped])
+    cumulative = np.cumsum(histograms, axis=1)[:, :-1] * 65535 / np.asarray(counts)[:, None]
+    tables = np.rint(cumulative).astype("<u2")
+    encoder = constriction.stream.queue.RangeEncoder()
+    for group, model in zip(grouped, _models(tables), strict=True):
+        encoder.encode(group, model)
+    return tables.tobytes() + encoder.get_compressed().astype("<u4").tobytes()
+
+
+def range_decode(body: bytes, contexts: np.ndarray, alphabet: int) -> np.ndarray:
+    """The inverse of `range_encode`: (n,) int32.
+
+    Raises:
+        MessageError: the bytes are cut off, or cannot have come from an encoder with these contexts.
+    """
+    order, counts = _grouped(contexts)
+    size = len(counts) * (alphabet - 1) * 2
+    if len(body) < size or (len(body) - size) % 4:
+        raise MessageError("the coded symbols are cut off")
+    tables = np.frombuffer(body[:size], "<u2").reshape(len(counts), alphabet - 1)
+    if np.any(np.diff(tables.astype(np.int64), axis=1) < 0):
+        raise MessageError("frequencies that decrease")
+    decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(body[size:], "<u4").astype(np.uint32))
+    symbols = np.empty(len(contexts), np.int32)
+    try:
+        parts = [decoder.decode(model, count) for model, count in zip(_models(tables), counts, strict=True)]
+    except AssertionError as error:
+        raise MessageError("coded symbols that do not fit their frequencies") from error
+    symbols[order] = np.concatenate(parts)
+    return symbols
