@@ -12,7 +12,7 @@ from typing import Any
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
@@ -39,10 +39,14 @@ CONFIG = {
 
 def main(argv: Sequence[str]) -> int:
     """Run what the arguments describe; returns the exit code: 0 done, 2 a mistake in the call, 130 interrupted."""
-    if {"-h", "--help"} & set(argv):
+    flags = {a for a in argv if a.startswith("-")}
+    if flags & {"-h", "--help"}:
         print(_help())
         return 0
     try:
+        if flags - {"-m", "--multirun", "-r", "--run"}:  # --cfg, --info and the like: Hydra answers, and nothing is run
+            _launch(argv)
+            return 0
         experiments = experiments_of(argv)
         for experiment in experiments:
             with RunFolder(experiment):  # an unwritable or busy folder is refused before anything is launched
@@ -91,7 +95,7 @@ def experiments_of(argv: Sequence[str]) -> list[Experiment]:
     found = []
     for combination in itertools.product(*values.values()):
         settings: dict[str, Any] = dict(zip(values, combination, strict=True))
-        preset = settings.pop("preset", None)
+        preset = str(settings.pop("preset")) if "preset" in settings else None
         found.append(Experiment.of(settings, preset=preset))
     return found
 
@@ -101,6 +105,8 @@ def _values(override: Override) -> list[Any]:
         if override.type is None or override.type.name != "CHANGE":
             raise SettingError(f"{override.input_line!r}: settings are given as name=value, as in lam=1")
         return [override.value()]
+    if isinstance(override.value(), Glob):
+        raise SettingError(f"{override.input_line!r}: name the values, as in {override.key_or_group}=0,1")
     parser = OverridesParser.create()
     return [parser.parse_override(f"x={v}").value() for v in override.sweep_string_iterator()]
 

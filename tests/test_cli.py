@@ -50,6 +50,9 @@ def refused(*arguments: str, cwd: Path) -> str:
         (["train_size=99999"], "1438 training images"),
         (["clients=5000"], "cannot be dealt to 5000 clients"),
         (["--multirun", "lam=1,x"], "lam='x'"),
+        (["--multirun", "lam=glob(*)"], "lam=0,1"),
+        (["preset=null"], "no preset 'None'"),
+        (["hydra/launcher=nope"], "hydra/launcher/nope"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, words):
@@ -97,6 +100,14 @@ def test_a_sweep_with_a_failure_does_the_rest_and_says_so(tmp_path):
     assert "Traceback" not in done.stderr
     assert "not one of digits" in done.stderr
     assert "runs/digits-mlp" in done.stdout
+
+
+def test_hydra_shows_the_composed_settings_and_runs_nothing(tmp_path):
+    done = fedsparse("--cfg", "job", "preset=demo", "lam=2", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "lam: 2" in done.stdout
+    assert "batch_size: 16" in done.stdout
+    assert not list(tmp_path.iterdir())
 
 
 def test_values_and_presets_are_composed_like_hydra_does():
