@@ -4,6 +4,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ class Federation:
             "state": {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in state.items()},
             "memory": {c.index: c.memory for c in self.clients if c.memory},
             "history": self.history.rows,
+            "threads": torch.get_num_threads(),
         }
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
@@ -141,12 +143,13 @@ def run(experiment: Experiment, *, progress: bool = False) -> Run:
         folder.write_config()
         if saved:
             federation.restore(saved)
-        for _ in _bar(federation, progress):
-            federation.round()
-            shipped = (federation.algorithm.network(federation.state) > 0.5).astype(np.uint8)
-            folder.write("network.fsp", encode(federation.architecture, shipped))
-            folder.write("history.csv", federation.history.to_csv().encode())
-            folder.save(federation.checkpoint())  # last: a round counts as done once all its files are there
+        with _threads(saved["threads"] if saved else torch.get_num_threads()):
+            for _ in _bar(federation, progress):
+                federation.round()
+                shipped = (federation.algorithm.network(federation.state) > 0.5).astype(np.uint8)
+                folder.write("network.fsp", encode(federation.architecture, shipped))
+                folder.write("history.csv", federation.history.to_csv().encode())
+                folder.save(federation.checkpoint())  # last: a round counts as done once all its files are there
         federation.check_frozen()
         return Run(experiment, folder.path, federation.history)
 
@@ -170,6 +173,17 @@ def _clients(dataset: data.Dataset, parts: list[np.ndarray], device: torch.devic
     sizes = [len(part) for part in parts]
     images, labels = dataset.x_train[order].to(device), dataset.y_train[order].to(device)
     return [Client(i, x, y) for i, (x, y) in enumerate(zip(images.split(sizes), labels.split(sizes), strict=True))]
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Sums are rounded differently by different numbers of threads: a run keeps the number that it began with."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _counted(updates: Iterable[bytes], ledger: Ledger) -> Iterator[bytes]:
