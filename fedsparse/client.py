@@ -51,15 +51,12 @@ def train(
     start = torch.logit(theta)
     scores = start.clone().requires_grad_()
     optimizer = _optimizer(scores, client, experiment)
-    half = torch.autocast(device.type, torch.bfloat16, enabled=experiment.precision == "bfloat16")
 
     losses = []
     for _ in range(experiment.local_epochs):
         for batch in torch.randperm(len(client.labels), generator=order).to(device).split(experiment.batch_size):
             mask = sample_mask(scores, noise, experiment.estimator)
-            with half:
-                logits = network(client.images[batch], mask)
-            loss = F.cross_entropy(logits.float(), client.labels[batch])
+            loss = F.cross_entropy(network(client.images[batch], mask), client.labels[batch])
             losses.append(loss.detach())
             if experiment.lam:
                 loss = loss + experiment.lam * regularizer(scores, start)

@@ -61,7 +61,7 @@ class Federation:
         self.architecture = Architecture(
             experiment.model, experiment.width, dataset.shape, dataset.classes, experiment.init, experiment.seed
         )
-        self.network = MaskedNetwork(self.architecture).to(self.device)
+        self.network = MaskedNetwork(self.architecture, experiment.precision).to(self.device)
         self.frozen = self.network.fingerprint()
         parts = split(experiment.partition, dataset.y_train.numpy(), experiment.clients, experiment.seed)
         self.clients = _clients(dataset, parts, self.device)

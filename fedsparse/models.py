@@ -103,14 +103,16 @@ class MaskedNetwork(nn.Module):
 
     Args:
         architecture: what to build; the weights follow from its seed alone.
+        precision: of the arithmetic inside, "float32" or "bfloat16"; mask and logits are float32 either way.
 
     Raises:
         SettingError: the images do not fit the model.
     """
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: Architecture, precision: str = "float32") -> None:
         super().__init__()
         self.architecture = architecture
+        self.precision = precision
         self.layout = architecture.layout()
         stages: list[nn.Module] = []
         masked = 0
@@ -133,16 +135,18 @@ class MaskedNetwork(nn.Module):
         Returns:
             (batch, classes) logits.
         """
-        x = scaled(images)
+        # Channels last: on a CPU, 0.8 of the time of a training step of conv4, 0.6 of an evaluation.
+        x = scaled(images).to(memory_format=torch.channels_last)
         parts = iter(mask.split(self.layout.sizes))
-        for stage in self.stages:
-            if isinstance(stage, MaskedLinear):
-                x = stage(x.flatten(1), next(parts))
-            elif isinstance(stage, Masked):
-                x = stage(x, next(parts))
-            else:
-                x = stage(x)
-        return x
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            for stage in self.stages:
+                if isinstance(stage, MaskedLinear):
+                    x = stage(x.flatten(1), next(parts))
+                elif isinstance(stage, Masked):
+                    x = stage(x, next(parts))
+                else:
+                    x = stage(x)
+        return x.float()
 
     def fingerprint(self) -> str:
         """A hash of every frozen weight: the same for ever, on every machine."""
