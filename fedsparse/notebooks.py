@@ -8,6 +8,7 @@ import argparse
 import ast
 import json
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,25 +99,37 @@ def execute(notebook: Path, folder: Path, given: Mapping[str, Any]) -> Path:
 def refresh(notebook: Path) -> None:
     """Execute a notebook in place with its own defaults, and keep nothing in it that varies from run to run.
 
+    It runs in a folder of its own, so that no run of earlier code is found and taken for a result of today's; figures
+    and data are those beside the notebook's folder.
+
     Raises:
         RunError: a cell failed; the notebook is then left as it was.
     """
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
-
     node = read(notebook)
-    try:
-        NotebookClient(
-            node, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(notebook.parent)}},
-            extra_arguments=QUIET,
-        ).execute()  # fmt: skip
-    except CellExecutionError as error:
-        raise RunError(f"{notebook.stem}: {error.ename}: {error.evalue}") from None
+    with tempfile.TemporaryDirectory() as scratch:
+        for shared in ("figures", "data"):
+            beside = notebook.resolve().parent.parent / shared
+            beside.mkdir(exist_ok=True)
+            (Path(scratch) / shared).symlink_to(beside)
+        folder = Path(scratch) / notebook.parent.name
+        folder.mkdir()
+        _run_all_cells(node, notebook.stem, folder)
     for cell in node.cells:
         cell.metadata.pop("execution", None)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     node.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
     nbformat.write(node, notebook)
+
+
+def _run_all_cells(node: nbformat.NotebookNode, name: str, folder: Path) -> None:
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    where = {"metadata": {"path": str(folder)}}
+    try:
+        NotebookClient(node, timeout=1800, kernel_name="python3", resources=where, extra_arguments=QUIET).execute()
+    except CellExecutionError as error:
+        raise RunError(f"{name}: {error.ename}: {error.evalue}") from None
 
 
 def terminal_output(notebook: Path) -> str:
