@@ -161,6 +161,13 @@ def test_a_forged_message_is_refused_or_is_exactly_what_an_encoder_makes(name, d
     assert len(again) == len(sealed)
 
 
+def test_damage_that_leaves_a_valid_message_is_found_by_the_checksum():
+    message = bytearray(MESSAGES["mask packed"][0])
+    message[-2] ^= 4  # another mask, as packed bits any is
+    with pytest.raises(MessageError, match="checksum"):
+        codec.decode_mask(bytes(message), BROADCAST)
+
+
 @pytest.mark.parametrize(
     ("offset", "value", "words"),
     [(0, b"X", "magic"), (3, b"2", "version"), (4, b"\2", "kind"), (5, b"\x09", "codec"), (10, b"\x01", "layout")],

@@ -1,0 +1,178 @@
+"""Local training, evaluation and the algorithm: every setting and every part of a key does what it says."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from fedsparse import Experiment, Federation, RunError, codec, run
+from fedsparse.client import draw, train
+from fedsparse.entropy import kl_divergence
+from fedsparse.evaluation import accuracy, evaluate
+from fedsparse.layers import sample_mask
+from fedsparse.randomness import torch_generator
+from fedsparse.regularizers import REGULARIZERS
+
+
+def trained(experiment: Experiment, client: int = 0, round: int = 1, theta: float = 0.3) -> torch.Tensor:
+    federation = Federation(experiment)
+    start = torch.full((federation.network.layout.n,), theta)
+    return train(federation.network, federation.clients[client], start, experiment, round)[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("estimator", "scaled"),
+        ("local_epochs", 2),
+        ("batch_size", 7),
+        ("lr", 0.05),
+        ("optimizer", "sgd"),
+        ("lam", 1.0),
+        ("init", "fedpm"),
+        ("precision", "bfloat16"),
+        ("seed", 1),
+    ],
+)
+def test_every_setting_of_local_training_is_heeded(tiny, setting, value):
+    assert not torch.equal(trained(tiny), trained(tiny.replace(**{setting: value})))
+
+
+def test_each_regularizer_is_the_one_that_is_named(tiny):
+    scores = {name: trained(tiny.replace(lam=5, regularizer=name)) for name in REGULARIZERS}
+    assert len({tuple(s.tolist()) for s in scores.values()}) == len(REGULARIZERS)
+
+
+def test_one_step_of_sgd_is_the_gradient_of_the_loss_written_out(tiny):
+    # One batch of everything, one epoch: s₁ = s₀ − lr ∂/∂s [cross-entropy(m ⊙ w) + λ KL(σ(s) ‖ θ)], and the KL's
+    # gradient is zero at the start, so with λ = 0 or λ > 0 the first step is the same; sparsity adds λ θ(1−θ)/n.
+    experiment = tiny.replace(optimizer="sgd", lr=2.0, batch_size=1000)
+    federation = Federation(experiment)
+    client, n = federation.clients[1], federation.network.layout.n
+    start = torch.full((n,), 0.3)
+    scores = torch.logit(start).requires_grad_()
+    mask = sample_mask(scores, torch_generator("cpu", experiment.seed, "masks", 1, 1))
+    F.cross_entropy(federation.network(client.images, mask), client.labels).backward()
+    for lam, regularizer, extra in [(0, "sparsity", 0.0), (9, "sparsity", 9 * 0.3 * 0.7 / n), (9, "kl", 0.0)]:
+        options = experiment.replace(lam=lam, regularizer=regularizer)
+        got, _ = train(federation.network, client, start, options, 1)
+        assert torch.allclose(got, scores.detach() - 2.0 * (scores.grad + extra), atol=1e-5), (lam, regularizer)
+
+
+def test_local_draws_are_keyed_by_client_and_by_round(tiny):
+    # The same data at two clients: only their keys differ.
+    federation = Federation(tiny.replace(local_epochs=1, batch_size=1000))
+    one, two = federation.clients[0], federation.clients[1]
+    two.images, two.labels = one.images, one.labels
+    start = torch.full((federation.network.layout.n,), 0.4)
+    go = lambda client, round: train(federation.network, client, start, federation.experiment, round)[0]  # noqa: E731
+    assert torch.equal(go(one, 1), go(one, 1))
+    assert not torch.equal(go(one, 1), go(two, 1))
+    assert not torch.equal(go(one, 1), go(one, 2))
+
+
+def test_the_sent_mask_is_keyed_by_client_and_by_round(tiny):
+    scores = torch.zeros(500)
+    masks = {key: draw(scores, tiny, *key).numpy().tobytes() for key in [(1, 0), (1, 1), (2, 0)]}
+    assert len(set(masks.values())) == 3
+    assert draw(scores, tiny, 1, 0).numpy().tobytes() == masks[(1, 0)]
+
+
+def test_batches_are_drawn_anew_for_every_round(tiny, monkeypatch):
+    seen = []
+    original = torch.randperm
+    monkeypatch.setattr(torch, "randperm", lambda n, **k: seen.append(original(n, **k)) or seen[-1])
+    for client, round in [(0, 1), (1, 1), (0, 2)]:
+        trained(tiny.replace(local_epochs=2), client, round)
+    assert len({tuple(order.tolist()) for order in seen}) == 6
+
+
+def test_the_report_is_true(tiny):
+    federation = Federation(tiny)
+    message = federation.algorithm.broadcast(federation.state)
+    client = federation.clients[2]
+    broadcast = codec.decode_theta(message, federation.network.layout)
+    theta = torch.from_numpy(broadcast.theta.probabilities())
+    mask, report = codec.decode_mask(federation.algorithm.local_update(message, client), broadcast)
+    scores, loss = train(federation.network, client, theta, tiny, 1)
+    assert np.array_equal(mask, draw(scores, tiny, 1, 2).numpy())
+    assert (report.client, report.samples) == (2, len(client.labels))
+    assert report.loss == pytest.approx(loss)
+    assert report.kl == pytest.approx(kl_divergence(torch.sigmoid(scores).numpy(), theta.numpy()))
+    assert report.kl != pytest.approx(kl_divergence(theta.numpy(), torch.sigmoid(scores).numpy()), rel=1e-3)
+
+
+def test_weighted_aggregation_counts_samples_in_a_federation(tiny):
+    # 201 images over 4 clients: 51, 50, 50, 50, so that weights differ.
+    options = tiny.replace(train_size=201, aggregation="weighted")
+    federation = Federation(options)
+    assert sorted({len(c.labels) for c in federation.clients}) == [50, 51]
+    federation.round()
+    assert federation.state.total == 201
+    mean = Federation(options.replace(aggregation="mean"))
+    mean.round()
+    assert mean.state.total == 4
+
+
+def test_the_prior_is_reset_every_r_rounds_and_not_only_once(tiny):
+    federation = Federation(tiny.replace(aggregation="beta", prior_reset=2, rounds=5))
+    totals = []
+    for _ in range(5):
+        federation.round()
+        totals.append(federation.state.total)
+    assert totals == [4, 8, 4, 8, 4]
+
+
+def test_normal_scores_start_at_the_sigmoid_of_a_normal(tiny):
+    theta = Federation(tiny.replace(scores="normal", width=0.5)).algorithm
+    start = theta.network(theta.init())
+    scores = torch.logit(torch.from_numpy(start).double())
+    assert scores.mean().abs() < 0.05
+    assert scores.std().item() == pytest.approx(1, abs=0.05)
+    half = Federation(tiny).algorithm
+    assert set(half.network(half.init()).tolist()) == {0.5}
+
+
+def test_three_ways_to_evaluate(tiny):
+    federation = Federation(tiny)
+    images, labels = federation.test
+    theta = np.random.default_rng(0).random(federation.network.layout.n).astype(np.float32)
+    got = evaluate(federation.network, theta, images, labels, seed=0, round=1)
+    measure = lambda mask: accuracy(federation.network, torch.as_tensor(mask).float(), images, labels)  # noqa: E731
+    assert got["accuracy_expected"] == measure(theta)
+    assert got["accuracy_threshold"] == measure(theta > 0.5)
+    assert got["accuracy"] != got["accuracy_expected"], "sampled networks are others"
+    assert got["accuracy"] != evaluate(federation.network, theta, images, labels, 0, 2)["accuracy"], "keyed by round"
+
+
+def test_sampled_accuracy_is_the_mean_of_three_different_masks(tiny, monkeypatch):
+    from fedsparse import evaluation
+
+    used = []
+    monkeypatch.setattr(evaluation, "accuracy", lambda network, mask, *_: used.append(mask) or float(len(used)))
+    theta = np.full(Federation(tiny).network.layout.n, 0.5, np.float32)
+    images = torch.zeros(1, 1, 8, 8)
+    got = evaluation.evaluate(None, theta, images, torch.zeros(1), 0, 1)
+    assert got["accuracy"] == 2.0, "the mean of 1, 2 and 3"
+    assert len({tuple(m.tolist()) for m in used[:3]}) == 3
+
+
+def test_accuracy_is_measured_on_the_test_images(tiny):
+    federation = Federation(tiny)
+    assert len(federation.test[1]) == 359
+    assert sum(len(c.labels) for c in federation.clients) == 200
+    held = {image.numpy().tobytes() for image in federation.test[0]}
+    trained_on = {image.numpy().tobytes() for c in federation.clients for image in c.images}
+    assert len(held & trained_on) == 0
+
+
+def test_a_run_whose_weights_changed_does_not_end_well(tiny, monkeypatch):
+    original = Federation.round
+
+    def tampering(self):
+        self.network.stages[0].frozen[0] += 1
+        return original(self)
+
+    monkeypatch.setattr(Federation, "round", tampering)
+    with pytest.raises(RunError, match="frozen weights have changed"):
+        run(tiny)
