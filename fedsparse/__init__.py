@@ -4,7 +4,7 @@ A network keeps its random weights for ever; what is trained, federated, is a ma
 
     from fedsparse import Experiment, run
 
-    result = run(Experiment(lam=5))
+    result = run(Experiment.of(preset="demo"))
     print(result.history)
 """
 

@@ -128,14 +128,14 @@ def _job(config: DictConfig) -> None:
     try:
         run(experiment, progress=sys.stderr.isatty())
     except FedsparseError as error:
-        print(f"fedsparse: {error}", file=sys.stderr)
+        print(f"fedsparse: {experiment.key}: {error}", file=sys.stderr)
 
 
 def _finished(experiment: Experiment) -> Run | None:
     folder = RunFolder(experiment).path
     file = folder / "history.csv"
     history = History.from_csv(file.read_text()) if file.exists() else History()
-    return Run(experiment, folder, history[: experiment.rounds]) if len(history) >= experiment.rounds else None
+    return Run(experiment, folder, history) if len(history) == experiment.rounds else None
 
 
 def _print_run(done: Run) -> None:

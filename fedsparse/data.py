@@ -39,6 +39,13 @@ class Dataset:
         _, channels, height, width = self.x_train.shape
         return channels, height, width
 
+    def fingerprint(self) -> int:
+        """A checksum of every image and label."""
+        checksum = 0
+        for tensor in (self.x_train, self.y_train, self.x_test, self.y_test):
+            checksum = zlib.crc32(tensor.numpy().tobytes(), checksum)
+        return checksum
+
 
 def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 0) -> Dataset:
     """A data set by name.
@@ -64,7 +71,7 @@ def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 
         arrays, source = _torchvision(name, root), f"real {name.upper()}"
     else:
         known = [*CLASSES, *sorted(p.stem for p in root.glob("*.npz"))]
-        raise DataError(f"dataset={name!r}: no {file}, and not one of {', '.join(known)}{nearest(name, known)}")
+        raise DataError(f"dataset={name!r}: no {file}, and not one of {', '.join(known)}{nearest(name.lower(), known)}")
     x_train, y_train, x_test, y_test = _checked(name, *arrays)
     classes = CLASSES.get(name) or int(y_train.max()) + 1
     total = len(y_train)
@@ -142,6 +149,10 @@ def _checked(name: str, x_train, y_train, x_test, y_test) -> list[np.ndarray]:
         if y.ndim != 1 or len(y) != len(x) or not np.issubdtype(y.dtype, np.integer):
             raise DataError(
                 f"{name}: y_{split} is {y.dtype} {y.shape}; labels are {len(x)} whole numbers, one an image"
+            )
+        if x.ndim == 4 and x.shape[-1] > 4:
+            raise DataError(
+                f"{name}: x_{split} is {x.shape}; channels, at most 4 of them, come last: (N, H, W, channels)"
             )
         images.append(np.ascontiguousarray(x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)))
         labels.append(y.astype(np.int64))

@@ -1,5 +1,6 @@
 """`python -m fedsparse.doctor`: what is installed, which devices and data sets are there, PASS or FAIL a need."""
 
+import argparse
 import importlib
 import os
 import platform
@@ -15,6 +16,11 @@ NOTEBOOKS = ("jupyterlab", "ipykernel", "ipywidgets", "papermill", "matplotlib",
 
 def main() -> int:
     """Print the report; returns 1 if anything that fedsparse cannot do without is missing, else 0."""
+    parser = argparse.ArgumentParser(prog="python -m fedsparse.doctor", description=__doc__)
+    parser.add_argument(
+        "--data-root", default=Experiment().data_root, help="folder of data sets (default: %(default)s)"
+    )
+    options = parser.parse_args()
     failed = 0
 
     def report(ok: bool | None, what: str, detail: str) -> None:
@@ -33,7 +39,7 @@ def main() -> int:
         report(None, what, detail)
     here = Path(Experiment().out)
     report(_writable(here), "folder of runs", f"{here.resolve()}")
-    for what, detail in _data(Path(Experiment().data_root)):
+    for what, detail in _data(Path(options.data_root)):
         report(None, what, detail)
     print(f"\n{'All needs are met.' if not failed else f'{failed} of the needs are not met.'}")
     return 1 if failed else 0
@@ -80,7 +86,7 @@ def _data(root: Path) -> list[tuple[str, str]]:
     folders = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
     for name in TORCHVISION_DATASETS:
         folder = folders.get(name) or next((p.name for p in root.glob("*") if p.name.lower() == name), "")
-        there = bool(folder) and (root / folder).exists()
+        there = bool(folder) and any(p.is_file() for p in (root / folder).rglob("*"))
         found.append((f"data: {name}", f"in {root / folder}" if there else "downloaded on first use"))
     return found + [(f"data: {p.stem}", str(p)) for p in sorted(root.glob("*.npz"))]
 

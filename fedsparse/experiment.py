@@ -135,7 +135,7 @@ SETTINGS = {f.name: f for f in fields(Experiment)}
 PAPER = {"width": 1.0, "rounds": 200, "batch_size": 128, "init": "fedpm"}
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "demo": {"lam": 5.0, "init": "fedpm", "batch_size": 16},
+    "demo": {"lam": 3.0, "init": "fedpm", "batch_size": 16, "rounds": 40},
     "paper-mnist": PAPER | {"dataset": "mnist", "model": "conv4"},
     "paper-cifar10": PAPER | {"dataset": "cifar10", "model": "conv6"},
     "paper-cifar100": PAPER | {"dataset": "cifar100", "model": "conv10", "rounds": 400},

@@ -48,16 +48,21 @@ class Run:
 class Federation:
     """A population of clients and one server in one process; `round()` is one round, start to end.
 
+    Args:
+        experiment: what to run.
+        dataset: its data, if they are loaded already.
+
     Raises:
         DataError: the data set is missing, damaged, or too small for so many clients.
         SettingError: the images are too small for the model.
     """
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, dataset: data.Dataset | None = None) -> None:
         self.experiment = experiment
         self.device = device_of(experiment)
-        dataset = data.load(experiment.dataset, experiment.data_root, experiment.train_size, experiment.seed)
-        self.source = dataset.source
+        if dataset is None:
+            dataset = data.load(experiment.dataset, experiment.data_root, experiment.train_size, experiment.seed)
+        self.source, self.data = dataset.source, dataset.fingerprint()
         self.architecture = Architecture(
             experiment.model, experiment.width, dataset.shape, dataset.classes, experiment.init, experiment.seed
         )
@@ -100,6 +105,7 @@ class Federation:
             "memory": {c.index: c.memory for c in self.clients if c.memory},
             "history": self.history.rows,
             "threads": torch.get_num_threads(),
+            "data": self.data,
         }
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
@@ -113,7 +119,8 @@ class Federation:
         for index, memory in checkpoint["memory"].items():
             self.clients[index].memory = memory
         self.history = History(checkpoint["history"])
-        if self.history.last["round"] % self.experiment.evaluate_every:
+        last = self.history.last["round"]
+        if last % self.experiment.evaluate_every and last < self.experiment.rounds:
             self.history.rows[-1].update(dict.fromkeys(ACCURACIES, math.nan))
 
     def check_frozen(self) -> None:
@@ -126,32 +133,44 @@ def run(experiment: Experiment, *, progress: bool = False) -> Run:
     """Do a run, go on with one that was cut off, or return one that is finished.
 
     Its folder `<out>/<key>/` is brought up to date after every round; stopped at any moment and called again, the run
-    ends the same as if never stopped. A finished run that has more rounds than asked for returns its first ones.
+    ends the same as if never stopped.
 
     Args:
         experiment: what to run.
         progress: show a bar on standard error, with accuracy and bits per parameter.
 
     Raises:
-        FedsparseError: bad data, a folder that cannot be written or is in use, training that diverged.
+        FedsparseError: bad data, a folder that cannot be written or is in use, training that diverged; a run that has
+            more rounds already, or was made with other data of the same name.
     """
     with RunFolder(experiment) as folder:
         saved = folder.load()
-        if saved and len(saved["history"]) >= experiment.rounds:
-            return Run(experiment, folder.path, History(saved["history"])[: experiment.rounds])
-        federation = Federation(experiment)
+        if saved and len(saved["history"]) > experiment.rounds:
+            there = f"{folder.path} has {len(saved['history'])} rounds already"
+            raise RunError(f"{there}: ask for as many or more, or choose another folder with out=")
+        dataset = data.load(experiment.dataset, experiment.data_root, experiment.train_size, experiment.seed)
+        if saved and saved["data"] != dataset.fingerprint():
+            raise RunError(f"{folder.path} was made with other data of that name: choose another folder with out=")
+        if saved and len(saved["history"]) == experiment.rounds and folder.complete():
+            return Run(experiment, folder.path, History(saved["history"]))
+        federation = Federation(experiment, dataset)
         folder.write_config()
         if saved:
             federation.restore(saved)
+            _write_results(federation, folder)
         with _threads(saved["threads"] if saved else torch.get_num_threads()):
             for _ in _bar(federation, progress):
                 federation.round()
-                shipped = (federation.algorithm.network(federation.state) > 0.5).astype(np.uint8)
-                folder.write("network.fsp", encode(federation.architecture, shipped))
-                folder.write("history.csv", federation.history.to_csv().encode())
+                _write_results(federation, folder)
                 folder.save(federation.checkpoint())  # last: a round counts as done once all its files are there
         federation.check_frozen()
         return Run(experiment, folder.path, federation.history)
+
+
+def _write_results(federation: Federation, folder: RunFolder) -> None:
+    shipped = (federation.algorithm.network(federation.state) > 0.5).astype(np.uint8)
+    folder.write("network.fsp", encode(federation.architecture, shipped))
+    folder.write("history.csv", federation.history.to_csv().encode())
 
 
 def device_of(experiment: Experiment) -> torch.device:

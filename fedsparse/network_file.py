@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fedsparse.codec import decode_network, encode_network, network_description
-from fedsparse.errors import MessageError, SettingError
+from fedsparse.errors import DataError, MessageError, SettingError
 from fedsparse.experiment import Experiment
 from fedsparse.models import Architecture, MaskedNetwork
 
@@ -31,7 +31,18 @@ class TrainedNetwork(nn.Module):
         self.register_buffer("mask", torch.from_numpy(mask).float())
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (batch, classes) of images (batch, channels, height, width): uint8, or floats scaled to [−1, 1]."""
+        """Logits (batch, classes) of images (batch, channels, height, width): uint8, or floats scaled to [−1, 1].
+
+        Raises:
+            DataError: images of another shape or scale.
+        """
+        shape = self.architecture.shape
+        if tuple(images.shape[1:]) != shape:
+            raise DataError(
+                f"images are (batch, {', '.join(map(str, shape))}) for this network, not {tuple(images.shape)}"
+            )
+        if images.dtype != torch.uint8 and not (images.is_floating_point() and images.abs().max() <= 1):
+            raise DataError("images are uint8 from 0 to 255, or floats scaled to [-1, 1]")
         return self.masked(images, self.mask)
 
     @property

@@ -7,6 +7,7 @@ the tag `terminal` is printed when it is done.
 import argparse
 import ast
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from fedsparse.experiment import nearest
 
 NOTEBOOKS = Path("notebooks")
 SMALL = "small.yaml"
-QUIET = ["--IPKernelApp.log_level=40"]  # kernels warn of their loopback transport, on every start
+QUIET = ["--IPKernelApp.log_level=50"]  # kernels warn of their loopback transport at every start
 PLACES = {"out": "runs", "figures": "figures"}
 """Parameters that every notebook may have for where it writes, and their folders beside an executed copy."""
 
@@ -165,8 +166,11 @@ def main(argv: Sequence[str]) -> int:
                 continue
             copy = execute(notebook, Path(options.to), {**small.get(notebook.stem, {}), **given})
             print(f"{terminal_output(copy)}\n\nexecuted notebook: {copy}")
-            if (figures := Path(options.to) / PLACES["figures"]).exists():
-                print(f"figures: {figures}")
+            if figures := json.loads(copy.with_suffix(".json").read_text()).get("figures"):
+                print(f"figures: {os.path.relpath(figures)}")
+    except KeyboardInterrupt:
+        print("\nfedsparse.notebooks: stopped; finished rounds are kept, and the same call goes on", file=sys.stderr)
+        return 130
     except RunError as error:
         print(f"fedsparse.notebooks: {error}", file=sys.stderr)
         return 1

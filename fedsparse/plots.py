@@ -60,12 +60,12 @@ def by_round(table: "pandas.DataFrame", columns: tuple[str, ...], by: str = "lam
 
 
 def probabilities(thetas: Mapping[str, Any], title: str = "") -> Figure:
-    """Histograms of θ, one panel a name, on a common logarithmic scale of the share of weights."""
+    """Histograms of θ, one panel a name, on a common scale of the share of weights."""
     figure = Figure(figsize=(3.6 * len(thetas), 3.0), layout="constrained")
     panels = figure.subplots(1, len(thetas), sharey=True, squeeze=False)[0]
     for axes, (name, theta), colour in zip(panels, thetas.items(), OKABE_ITO, strict=False):
         axes.hist(theta, bins=11, range=(-0.05, 1.05), weights=[1 / len(theta)] * len(theta), color=colour, rwidth=0.9)
-        axes.set(xlabel="θ", title=name, yscale="log")
+        axes.set(xlabel="θ", title=name, ylim=(0, 1))
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("share of all weights")
     figure.suptitle(title)

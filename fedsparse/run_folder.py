@@ -5,6 +5,7 @@ The checkpoint holds all that a resume needs and is written last: the rounds tha
 
 import io
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,12 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
+        if [p.name for p in self.path.iterdir()] == [".lock"]:  # nothing came of it: leave nothing behind
+            shutil.rmtree(self.path, ignore_errors=True)
 
-    @property
-    def network(self) -> Path:
-        """The trained network as one file."""
-        return self.path / "network.fsp"
+    def complete(self) -> bool:
+        """Whether the results are there beside the checkpoint."""
+        return all((self.path / name).exists() for name in ("config.yaml", "history.csv", "network.fsp"))
 
     def write(self, name: str, content: bytes | memoryview) -> None:
         """Replace a file whole: it is the old or the new one at every moment, also after a kill or a power cut."""

@@ -60,6 +60,7 @@ def test_your_own_npz(tmp_path, channels):
         ({"x_train": np.zeros((12, 64), np.uint8)}, "images are uint8"),
         ({"x_test": np.zeros((6, 9, 9), np.uint8)}, r"test images \(1, 9, 9\)"),
         ({"x_test": None}, "has no x_test"),
+        ({"x_train": np.zeros((12, 3, 8, 8), np.uint8)}, "come last"),
         ({"y_train": np.array([None] * 12)}, "damaged, or not an npz"),
     ],
 )

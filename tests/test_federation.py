@@ -71,7 +71,44 @@ def test_a_finished_run_is_not_done_again(tiny, monkeypatch):
     first = run(tiny)
     monkeypatch.setattr(Federation, "__init__", lambda *_: pytest.fail("the run was done again"))
     assert run(tiny).history.rows == first.history.rows
-    assert len(run(tiny.replace(rounds=1)).history) == 1
+    with pytest.raises(RunError, match="has 2 rounds already"):
+        run(tiny.replace(rounds=1))
+
+
+def test_a_result_that_was_lost_is_written_again_from_the_checkpoint(tiny):
+    first = run(tiny.replace(evaluate_every=5))
+    kept = files(first.folder)
+    for name in ("network.fsp", "history.csv"):
+        (first.folder / name).unlink()
+        assert files(run(tiny.replace(evaluate_every=5)).folder) == kept
+
+
+def test_other_data_of_the_same_name_are_refused(tiny, tmp_path):
+    def make(seed):
+        rng = np.random.default_rng(seed)
+        x, y = rng.integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 3
+        np.savez(tmp_path / "mine.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+
+    mine = tiny.replace(dataset="mine", data_root=str(tmp_path), train_size=0)
+    make(0)
+    run(mine)
+    make(1)
+    for rounds in (2, 3):
+        with pytest.raises(RunError, match="other data of that name"):
+            run(mine.replace(rounds=rounds))
+
+
+@pytest.mark.parametrize("images", [torch.rand(2, 8, 8), torch.rand(2, 1, 8, 8) * 255, torch.ones(2, 1, 8, 8).long()])
+def test_a_trained_network_refuses_images_that_it_would_misread(tiny, images):
+    network = run(tiny.replace(rounds=1)).network
+    with pytest.raises(fedsparse.DataError, match="images are"):
+        network(images)
+
+
+def test_a_refused_run_leaves_no_folder(tiny):
+    with pytest.raises(fedsparse.DataError):
+        run(tiny.replace(train_size=10**6))
+    assert not list(Path(tiny.out).iterdir())
 
 
 def test_the_seed_changes_everything(tiny):

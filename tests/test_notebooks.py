@@ -154,8 +154,9 @@ def test_the_runner_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capfd,
     assert (
         notebooks.main([*arguments, "--to", str(tmp_path)] if "--in-place" not in arguments else arguments) == exit_code
     )
-    (line,) = capfd.readouterr().err.strip().splitlines()
-    assert words in line
+    said = capfd.readouterr().err.strip()
+    assert words in said.splitlines()[-1]
+    assert "Traceback" not in said
 
 
 def test_a_check_gives_a_hint_for_an_error_of_the_reader(capsys):
