@@ -39,9 +39,16 @@ class Masked(nn.Module):
         # A buffer, not a parameter: no optimizer can be handed it by mistake.
         self.register_buffer("frozen", (2 * signs.float() - 1) * c, persistent=False)
 
-    def masked(self, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight (`shape`) and bias (out,) under a flat mask of shape (size,)."""
-        weights = self.frozen * mask
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The layer under a flat mask of shape (size,), entries in [0, 1]."""
+        return self.dense(x, self.frozen * mask)
+
+    def dense(self, x: Tensor, weights: Tensor) -> Tensor:
+        """The same layer with other weights, (size,), in place of its own."""
+        raise NotImplementedError
+
+    def _split(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight (`shape`) and bias (out,)."""
         return weights[: -self.shape[0]].view(self.shape), weights[-self.shape[0] :]
 
 
@@ -51,9 +58,9 @@ class MaskedLinear(Masked):
     def __init__(self, inputs: int, outputs: int, init: str = "kaiming", seed: int = 0, index: int = 0) -> None:
         super().__init__((outputs, inputs), init, seed, index)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (batch, inputs), mask: (size,) in [0, 1]; returns (batch, outputs)."""
-        return F.linear(x, *self.masked(mask))
+    def dense(self, x: Tensor, weights: Tensor) -> Tensor:
+        """x: (batch, inputs), weights: (size,); returns (batch, outputs)."""
+        return F.linear(x, *self._split(weights))
 
 
 class MaskedConv2d(Masked):
@@ -64,9 +71,9 @@ class MaskedConv2d(Masked):
     ) -> None:
         super().__init__((outputs, inputs, kernel, kernel), init, seed, index)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (batch, inputs, height, width), mask: (size,); returns (batch, outputs, height, width)."""
-        weight, bias = self.masked(mask)
+    def dense(self, x: Tensor, weights: Tensor) -> Tensor:
+        """x: (batch, inputs, height, width), weights: (size,); returns (batch, outputs, height, width)."""
+        weight, bias = self._split(weights)
         return F.conv2d(x, weight, bias, padding=self.shape[-1] // 2)
 
 
