@@ -1,5 +1,6 @@
 """Local training of one client, plain and readable: decode θ, train the scores, sample a mask, encode it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -44,32 +45,45 @@ def train(
     Raises:
         RunError: the loss or the scores are no longer finite numbers.
     """
-    device = theta.device
-    order = torch_generator("cpu", experiment.seed, "order", round, client.index)
-    noise = torch_generator(device, experiment.seed, "masks", round, client.index)
+    noise = torch_generator(theta.device, experiment.seed, "masks", round, client.index)
     regularizer = REGULARIZERS[experiment.regularizer]
     start = torch.logit(theta)
     scores = start.clone().requires_grad_()
-    optimizer = _optimizer(scores, client, experiment)
+    optimizer = optimizer_for(scores, experiment)
+    if "optimizer" in client.memory:
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": client.memory["optimizer"]})
 
     losses = []
-    for _ in range(experiment.local_epochs):
-        for batch in torch.randperm(len(client.labels), generator=order).to(device).split(experiment.batch_size):
-            mask = sample_mask(scores, noise, experiment.estimator)
-            loss = F.cross_entropy(network(client.images[batch], mask), client.labels[batch])
-            losses.append(loss.detach())
-            if experiment.lam:
-                loss = loss + experiment.lam * regularizer(scores, start)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+    for batch in batches(client, experiment, round):
+        mask = sample_mask(scores, noise, experiment.estimator)
+        loss = F.cross_entropy(network(client.images[batch], mask), client.labels[batch])
+        losses.append(loss.detach())
+        (gradient,) = torch.autograd.grad(loss, scores)
+        if experiment.lam:
+            s = scores.detach()
+            gradient = gradient + experiment.lam * regularizer.gradient(torch.sigmoid(s), s, start)
+        scores.grad = gradient
+        optimizer.step()
 
     if experiment.optimizer_state == "kept":
         client.memory["optimizer"] = optimizer.state_dict()["state"]
-    mean_loss = torch.stack(losses).mean().item()
-    if not torch.isfinite(torch.tensor(mean_loss)) or scores.isnan().any():
+    return scores.detach(), mean_loss(losses, scores.detach(), client, experiment, round)
+
+
+def batches(client: Client, experiment: Experiment, round: int) -> Iterator[Tensor]:
+    """Indices of the images of every local step, all epochs: the order is drawn anew for each epoch."""
+    order = torch_generator("cpu", experiment.seed, "order", round, client.index)
+    for _ in range(experiment.local_epochs):
+        shuffled = torch.randperm(len(client.labels), generator=order).to(client.labels.device)
+        yield from shuffled.split(experiment.batch_size)
+
+
+def mean_loss(losses: list[Tensor], scores: Tensor, client: Client, experiment: Experiment, round: int) -> float:
+    """The mean over the steps. Raises `RunError` if it, or a score, is not a number any more."""
+    mean = torch.stack(losses).mean()
+    if not (torch.isfinite(mean) & ~scores.isnan().any()):
         raise RunError(f"training diverged at client {client.index} in round {round}: try lr below {experiment.lr:g}")
-    return scores.detach(), mean_loss
+    return mean.item()
 
 
 def draw(scores: Tensor, experiment: Experiment, round: int, client: int) -> Tensor:
@@ -78,11 +92,8 @@ def draw(scores: Tensor, experiment: Experiment, round: int, client: int) -> Ten
     return sample_mask(scores, generator).to(torch.uint8)
 
 
-def _optimizer(scores: Tensor, client: Client, experiment: Experiment) -> torch.optim.Optimizer:
+def optimizer_for(scores: Tensor, experiment: Experiment) -> torch.optim.Optimizer:
+    """The local optimizer over one tensor of scores."""
     if experiment.optimizer == "sgd":
         return torch.optim.SGD([scores], lr=experiment.lr)
-    optimizer = torch.optim.Adam([scores], lr=experiment.lr, fused=True)
-    if "optimizer" in client.memory:
-        whole = optimizer.state_dict()
-        optimizer.load_state_dict({**whole, "state": client.memory["optimizer"]})
-    return optimizer
+    return torch.optim.Adam([scores], lr=experiment.lr, fused=True, capturable=scores.is_cuda)

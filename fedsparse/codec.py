@@ -23,10 +23,11 @@ import struct
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property, lru_cache
 
 import numpy as np
 
-from fedsparse.coding import pack_bits, pack_levels, range_decode, range_encode, unpack_bits, unpack_levels
+from fedsparse.coding import Contexts, pack_bits, pack_levels, range_decode, range_encode, unpack_bits, unpack_levels
 from fedsparse.errors import MessageError
 from fedsparse.models import Layout
 
@@ -72,13 +73,14 @@ class Broadcast:
     layout: Layout
     checksum: int
 
-    def contexts(self) -> np.ndarray:
-        """(n,) integers: the level of θ, in 16 bins where there are more levels.
+    @cached_property
+    def contexts(self) -> Contexts:
+        """Of every mask that answers: the level of θ, in 16 bins where there are more levels.
 
         Layers are not told apart: given the level they hardly differ, and their tables would cost more than they save.
         """
         bins = min(self.theta.top + 1, MOST_CONTEXTS)
-        return self.theta.levels.astype(np.intp) * bins // (self.theta.top + 1)
+        return Contexts(self.theta.levels.astype(np.intp) * bins // (self.theta.top + 1))
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def decode_theta(message: bytes, layout: Layout) -> Broadcast:
 def encode_mask(mask: np.ndarray, report: Report, broadcast: Broadcast, codec: str = "context") -> bytes:
     """An update: one sampled mask, shape (n,) of 0 and 1, coded against the broadcast that it answers."""
     payload = REPORT.pack(report.client, report.samples, report.loss, report.kl)
-    payload += pack_bits(mask) if codec == "packed" else range_encode(mask, broadcast.contexts(), 2)
+    payload += pack_bits(mask) if codec == "packed" else range_encode(mask, broadcast.contexts, 2)
     return _message(Kind.MASK, codec, broadcast.round, broadcast.layout, broadcast.checksum, payload)
 
 
@@ -155,14 +157,14 @@ def decode_mask(message: bytes, broadcast: Broadcast) -> tuple[np.ndarray, Repor
     if header.codec == "packed":
         mask = unpack_bits(body, broadcast.layout.n)
     else:
-        mask = range_decode(body, broadcast.contexts(), 2).astype(np.uint8)
+        mask = range_decode(body, broadcast.contexts, 2).astype(np.uint8)
     _same(message, encode_mask(mask, report, broadcast, header.codec))
     return mask, report
 
 
 def encode_network(mask: np.ndarray, layout: Layout, description: bytes) -> bytes:
     """A network as a file: its description, and its mask coded with one context a layer."""
-    payload = struct.pack("<H", len(description)) + description + range_encode(mask, _layer_index(layout), 2)
+    payload = struct.pack("<H", len(description)) + description + range_encode(mask, _layers(layout), 2)
     return _message(Kind.NETWORK, "context", 0, layout, 0, payload)
 
 
@@ -188,7 +190,7 @@ def decode_network(message: bytes, layout: Layout) -> np.ndarray:
     """
     _, payload = _open(message, Kind.NETWORK, layout)
     description = network_description(message)
-    mask = range_decode(payload[2 + len(description) :], _layer_index(layout), 2).astype(np.uint8)
+    mask = range_decode(payload[2 + len(description) :], _layers(layout), 2).astype(np.uint8)
     _same(message, encode_network(mask, layout, description))
     return mask
 
@@ -248,10 +250,11 @@ def _same(message: bytes, again: bytes) -> None:
         raise MessageError("bytes that no encoder makes: what they decode to is encoded differently")
 
 
-def _layer_index(layout: Layout) -> np.ndarray:
-    return np.repeat(np.arange(len(layout.sizes)), layout.sizes)
+@lru_cache(maxsize=2)
+def _layers(layout: Layout) -> Contexts:
+    return Contexts(np.repeat(np.arange(len(layout.sizes)), layout.sizes))
 
 
-def _theta_contexts(layout: Layout, top: int) -> np.ndarray:
+def _theta_contexts(layout: Layout, top: int) -> Contexts:
     """The layer; one context for all where θ has so many levels that a table a layer would not pay."""
-    return _layer_index(layout) if top < MOST_CONTEXTS else np.zeros(layout.n, np.intp)
+    return _layers(layout) if top < MOST_CONTEXTS else Contexts(np.zeros(layout.n, np.intp))

@@ -38,11 +38,21 @@ def unpack_levels(body: bytes, n: int, top: int) -> np.ndarray:
     return levels
 
 
-def _grouped(contexts: np.ndarray) -> tuple[np.ndarray, list[int]]:
-    """The order that brings equal contexts together, and how many there are of each that occurs."""
-    order = np.argsort(contexts.astype(np.uint16), kind="stable")  # 16 bits: a radix sort
-    counts = np.bincount(contexts)
-    return order, counts[counts > 0].tolist()
+class Contexts:
+    """Which symbols share a distribution: the order that brings them together, found once for all that is coded so.
+
+    Args:
+        numbers: the context of each symbol, (n,) integers from 0 to 255.
+    """
+
+    def __init__(self, numbers: np.ndarray) -> None:
+        self.order = np.argsort(numbers.astype(np.uint8), kind="stable")  # 8 bits: a radix sort in one pass
+        counts = np.bincount(numbers)
+        self.counts: list[int] = counts[counts > 0].tolist()
+        """Symbols in each context that occurs."""
+
+    def __len__(self) -> int:
+        return len(self.order)
 
 
 def _models(tables: np.ndarray) -> list:
@@ -51,14 +61,15 @@ def _models(tables: np.ndarray) -> list:
     return [constriction.stream.model.Categorical(row / 65535, perfect=False) for row in rows]
 
 
-def range_encode(symbols: np.ndarray, contexts: np.ndarray, alphabet: int) -> bytes:
+def range_encode(symbols: np.ndarray, contexts: Contexts, alphabet: int) -> bytes:
     """Frequencies of the symbols 0 … alphabet−1 in each context that occurs, then the range-coded symbols.
 
     Args:
-        symbols, contexts: whole numbers, (n,) each; the decoder has to know the contexts.
+        symbols: whole numbers, (n,).
+        contexts: of the symbols; the decoder has to know them.
     """
-    order, counts = _grouped(contexts)
-    grouped = np.split(symbols[order].astype(np.int32), np.cumsum(counts)[:-1])
+    counts = contexts.counts
+    grouped = np.split(symbols[contexts.order].astype(np.int32), np.cumsum(counts)[:-1])
     histograms = np.stack([np.bincount(group, minlength=alphabet) for group in grouped])
     cumulative = np.cumsum(histograms, axis=1)[:, :-1] * 65535 / np.asarray(counts)[:, None]
     tables = np.rint(cumulative).astype("<u2")
@@ -68,13 +79,13 @@ def range_encode(symbols: np.ndarray, contexts: np.ndarray, alphabet: int) -> by
     return tables.tobytes() + encoder.get_compressed().astype("<u4").tobytes()
 
 
-def range_decode(body: bytes, contexts: np.ndarray, alphabet: int) -> np.ndarray:
+def range_decode(body: bytes, contexts: Contexts, alphabet: int) -> np.ndarray:
     """The inverse of `range_encode`: (n,) int32.
 
     Raises:
         MessageError: the bytes are cut off, or cannot have come from an encoder with these contexts.
     """
-    order, counts = _grouped(contexts)
+    counts = contexts.counts
     size = len(counts) * (alphabet - 1) * 2
     if len(body) < size or (len(body) - size) % 4:
         raise MessageError("the coded symbols are cut off")
@@ -87,5 +98,5 @@ def range_decode(body: bytes, contexts: np.ndarray, alphabet: int) -> np.ndarray
         parts = [decoder.decode(model, count) for model, count in zip(_models(tables), counts, strict=True)]
     except AssertionError as error:
         raise MessageError("coded symbols that do not fit their frequencies") from error
-    symbols[order] = np.concatenate(parts)
+    symbols[contexts.order] = np.concatenate(parts)
     return symbols

@@ -4,10 +4,13 @@
 randomness could reach; `bpp_uplink` and `bpp_downlink` are measured. The first three are estimates, never sizes.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+from torch import Tensor
 
 
 def binary_entropy(p: float | np.ndarray) -> np.ndarray:
@@ -40,13 +43,11 @@ def context_entropy(mask: np.ndarray, contexts: np.ndarray) -> float:
     return float(np.sum(total * binary_entropy(ones / np.maximum(total, 1))) / len(mask))
 
 
-def kl_divergence(q: np.ndarray, p: np.ndarray) -> float:
+def kl_divergence(q: Tensor | np.ndarray, p: Tensor | np.ndarray) -> float:
     """(1/n) Σ KL(Bernoulli(qⱼ) ‖ Bernoulli(pⱼ)) in bits; infinite where p excludes what q allows."""
-    q, p = np.asarray(q, dtype=np.float64), np.asarray(p, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        on = np.where(q > 0, q * np.log2(q / p), 0.0)
-        off = np.where(q < 1, (1 - q) * np.log2((1 - q) / (1 - p)), 0.0)
-    return float(np.mean(on + off))
+    q, p = torch.as_tensor(q), torch.as_tensor(p)
+    nats = -torch.special.entr(q) - torch.special.entr(1 - q) - torch.xlogy(q, p) - torch.xlogy(1 - q, 1 - p)
+    return nats.mean().item() / math.log(2)
 
 
 @dataclass

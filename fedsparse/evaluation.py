@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from fedsparse.models import MaskedNetwork
+from fedsparse.parallel import side_by_side, workers
 from fedsparse.randomness import torch_generator
 
 SAMPLES = 3
@@ -15,11 +16,16 @@ BATCH = {"cpu": 256}
 @torch.no_grad()
 def accuracy(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> float:
     """Share of images whose largest logit is the label's, in [0, 1]; mask (n,) on the images' device."""
-    hits = torch.zeros((), dtype=torch.int64, device=labels.device)
     batch = BATCH.get(images.device.type, 4096)
-    for x, y in zip(images.split(batch), labels.split(batch), strict=True):
-        hits += (network(x, mask).argmax(1) == y).sum()
-    return hits.item() / len(labels)
+    parts = network.parts(network.weights(mask))
+
+    @torch.no_grad()  # holds for one thread only
+    def hits(images: Tensor, labels: Tensor) -> Tensor:
+        return (network.through(images, parts).argmax(1) == labels).sum()
+
+    batches = list(zip(images.split(batch), labels.split(batch), strict=True))
+    counts = side_by_side(lambda both: hits(*both), batches, min(workers(images.device), len(batches)))
+    return torch.stack(list(counts)).sum().item() / len(labels)
 
 
 def evaluate(

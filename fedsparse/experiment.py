@@ -74,7 +74,11 @@ class Experiment:
         "bytes on the wire: plain packed bits, or range coded against the broadcast",
         choices=("context", "packed"),
     )
-    engine: str = _setting("plain", "how a cohort is trained: one client after the other", choices=("plain",))
+    engine: str = _setting(
+        "cohort",
+        "how clients are trained: side by side, as fast as the device allows, or plainly, one after the other",
+        choices=("cohort", "plain"),
+    )
     seed: int = _setting(0, "every random draw follows from it", low=0, high=2**63 - 1)
     device: str = _setting(
         "auto", "where to compute; auto takes a GPU if there is one", choices=("auto", "cpu", "cuda", "mps")

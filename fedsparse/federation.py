@@ -4,8 +4,8 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from fedsparse.experiment import Experiment
 from fedsparse.history import ACCURACIES, History
 from fedsparse.models import Architecture, MaskedNetwork
 from fedsparse.network_file import TrainedNetwork, encode, load_network
+from fedsparse.parallel import keep_freed_memory, side_by_side, workers
 from fedsparse.partition import split
 from fedsparse.run_folder import RunFolder
 from fedsparse.server import sample_cohort
@@ -58,6 +59,7 @@ class Federation:
     """
 
     def __init__(self, experiment: Experiment, dataset: data.Dataset | None = None) -> None:
+        keep_freed_memory()
         self.experiment = experiment
         self.device = device_of(experiment)
         if dataset is None:
@@ -72,6 +74,7 @@ class Federation:
         self.clients = _clients(dataset, parts, self.device)
         self.test = dataset.x_test.to(self.device), dataset.y_test.to(self.device)
         self.algorithm = algorithms.make(experiment, self.network)
+        self.workers = workers(self.device) if experiment.engine == "cohort" else 1
         self.state = self.algorithm.init()
         self.history = History()
 
@@ -83,7 +86,8 @@ class Federation:
         ledger = Ledger(self.network.layout.n)
         message = self.algorithm.broadcast(self.state)
         ledger.downlink = [len(message)] * len(cohort)
-        updates = (self.algorithm.local_update(message, self.clients[k]) for k in cohort)
+        answer = partial(self.algorithm.local_update, message)
+        updates = side_by_side(answer, [self.clients[k] for k in cohort], self.workers)
         self.state, measures = self.algorithm.aggregate(self.state, _counted(updates, ledger))
         scheduled = number % e.evaluate_every == 0 or number == e.rounds
         accuracies = self.evaluate() if scheduled else dict.fromkeys(ACCURACIES, math.nan)
@@ -104,7 +108,6 @@ class Federation:
             "state": {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in state.items()},
             "memory": {c.index: c.memory for c in self.clients if c.memory},
             "history": self.history.rows,
-            "threads": torch.get_num_threads(),
             "data": self.data,
         }
 
@@ -158,11 +161,10 @@ def run(experiment: Experiment, *, progress: bool = False) -> Run:
         if saved:
             federation.restore(saved)
             _write_results(federation, folder)
-        with _threads(saved["threads"] if saved else torch.get_num_threads()):
-            for _ in _bar(federation, progress):
-                federation.round()
-                _write_results(federation, folder)
-                folder.save(federation.checkpoint())  # last: a round counts as done once all its files are there
+        for _ in _bar(federation, progress):
+            federation.round()
+            _write_results(federation, folder)
+            folder.save(federation.checkpoint())  # last: a round counts as done once all its files are there
         federation.check_frozen()
         return Run(experiment, folder.path, federation.history)
 
@@ -192,17 +194,6 @@ def _clients(dataset: data.Dataset, parts: list[np.ndarray], device: torch.devic
     sizes = [len(part) for part in parts]
     images, labels = dataset.x_train[order].to(device), dataset.y_train[order].to(device)
     return [Client(i, x, y) for i, (x, y) in enumerate(zip(images.split(sizes), labels.split(sizes), strict=True))]
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Sums are rounded differently by different numbers of threads: a run keeps the number that it began with."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _counted(updates: Iterable[bytes], ledger: Ledger) -> Iterator[bytes]:

@@ -41,15 +41,15 @@ class Masked(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """The layer under a flat mask of shape (size,), entries in [0, 1]."""
-        return self.dense(x, self.frozen * mask)
+        return self.dense(x, *self.parts(self.frozen * mask))
 
-    def dense(self, x: Tensor, weights: Tensor) -> Tensor:
-        """The same layer with other weights, (size,), in place of its own."""
-        raise NotImplementedError
-
-    def _split(self, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight (`shape`) and bias (out,)."""
+    def parts(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """Weight (`shape`) and bias (out,), as views of a flat vector (size,)."""
         return weights[: -self.shape[0]].view(self.shape), weights[-self.shape[0] :]
+
+    def dense(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """The same layer with a weight and a bias in place of its own."""
+        raise NotImplementedError
 
 
 class MaskedLinear(Masked):
@@ -58,9 +58,9 @@ class MaskedLinear(Masked):
     def __init__(self, inputs: int, outputs: int, init: str = "kaiming", seed: int = 0, index: int = 0) -> None:
         super().__init__((outputs, inputs), init, seed, index)
 
-    def dense(self, x: Tensor, weights: Tensor) -> Tensor:
-        """x: (batch, inputs), weights: (size,); returns (batch, outputs)."""
-        return F.linear(x, *self._split(weights))
+    def dense(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """x: (batch, inputs), weight: (outputs, inputs), bias: (outputs,); returns (batch, outputs)."""
+        return F.linear(x, weight, bias)
 
 
 class MaskedConv2d(Masked):
@@ -71,9 +71,9 @@ class MaskedConv2d(Masked):
     ) -> None:
         super().__init__((outputs, inputs, kernel, kernel), init, seed, index)
 
-    def dense(self, x: Tensor, weights: Tensor) -> Tensor:
-        """x: (batch, inputs, height, width), weights: (size,); returns (batch, outputs, height, width)."""
-        weight, bias = self._split(weights)
+    def dense(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """x: (batch, inputs, height, width), weight: (outputs, inputs, k, k), bias: (outputs,); returns
+        (batch, outputs, height, width)."""
         return F.conv2d(x, weight, bias, padding=self.shape[-1] // 2)
 
 

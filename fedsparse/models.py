@@ -117,8 +117,8 @@ class MaskedNetwork(nn.Module):
         stages: list[nn.Module] = []
         masked = 0
         for kind, shape in architecture.stages():
-            if kind == "pool":
-                stages.append(nn.MaxPool2d(2))
+            if kind == "pool":  # before the ReLU, which it commutes with: a quarter of the work for the ReLU
+                stages.insert(-1, nn.MaxPool2d(2))
                 continue
             layer = partial(MaskedConv2d, kernel=shape[2]) if kind == "conv" else MaskedLinear
             stages += [layer(shape[1], shape[0], architecture.init, architecture.seed, masked), nn.ReLU()]
@@ -139,31 +139,40 @@ class MaskedNetwork(nn.Module):
 
     def weights(self, mask: Tensor) -> Tensor:
         """w ⊙ mask, (n,): the frozen weights under a mask."""
-        layers = (stage for stage in self.stages if isinstance(stage, Masked))
-        parts = mask.split(self.layout.sizes)
-        return torch.cat([layer.frozen * part for layer, part in zip(layers, parts, strict=True)])
+        pairs = zip(self.layers(), mask.split(self.layout.sizes), strict=True)
+        return torch.cat([layer.frozen * part for layer, part in pairs])
 
     def dense(self, images: Tensor, weights: Tensor) -> Tensor:
         """The same network with other weights, (n,), in place of its own: for whoever trains weights, not masks."""
+        return self.through(images, self.parts(weights))
+
+    def parts(self, weights: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of each layer, as views of a flat vector (n,)."""
+        pairs = zip(self.layers(), weights.split(self.layout.sizes), strict=True)
+        return [layer.parts(part) for layer, part in pairs]
+
+    def through(self, images: Tensor, parts: list[tuple[Tensor, Tensor]]) -> Tensor:
+        """Logits of a batch, from the weight and bias of each layer."""
         # Channels last: on a CPU, 0.8 of the time of a training step of conv4, 0.6 of an evaluation.
         x = scaled(images).to(memory_format=torch.channels_last)
-        parts = iter(weights.split(self.layout.sizes))
+        left = iter(parts)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             for stage in self.stages:
-                if isinstance(stage, MaskedLinear):
-                    x = stage.dense(x.flatten(1), next(parts))
-                elif isinstance(stage, Masked):
-                    x = stage.dense(x, next(parts))
+                if isinstance(stage, Masked):
+                    x = stage.dense(x.flatten(1) if isinstance(stage, MaskedLinear) else x, *next(left))
                 else:
                     x = stage(x)
         return x.float()
 
+    def layers(self) -> list[Masked]:
+        """The masked layers, in order."""
+        return [stage for stage in self.stages if isinstance(stage, Masked)]
+
     def fingerprint(self) -> str:
         """A hash of every frozen weight: the same for ever, on every machine."""
         digest = hashlib.blake2b(digest_size=8)
-        for stage in self.stages:
-            if isinstance(stage, Masked):
-                digest.update(stage.frozen.cpu().numpy().astype("<f4").tobytes())
+        for layer in self.layers():
+            digest.update(layer.frozen.cpu().numpy().astype("<f4").tobytes())
         return digest.hexdigest()
 
 

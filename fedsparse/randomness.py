@@ -44,5 +44,9 @@ def permutation(count: int, seed: int, purpose: str, *where: int) -> np.ndarray:
 
 def torch_generator(device: torch.device | str, seed: int, purpose: str, *where: int) -> torch.Generator:
     """A torch generator on `device`, seeded by a key."""
-    number = int.from_bytes(_key(seed, purpose, *where)[:8], "little") >> 1
-    return torch.Generator(device).manual_seed(number)
+    return reseed(torch.Generator(device), seed, purpose, *where)
+
+
+def reseed(generator: torch.Generator, seed: int, purpose: str, *where: int) -> torch.Generator:
+    """The same torch generator, at the beginning of a key's stream."""
+    return generator.manual_seed(int.from_bytes(_key(seed, purpose, *where)[:8], "little") >> 1)

@@ -51,20 +51,17 @@ def test_two_runs_agree_and_two_plus_two_rounds_equal_four_to_the_byte(tiny, set
     assert files(run(parts.replace(rounds=4)).folder) == files(four.folder)
 
 
-def test_a_run_keeps_the_number_of_threads_that_it_began_with(tiny, monkeypatch):
-    whole = run(elsewhere(tiny, "whole").replace(rounds=2))
-    cut = elsewhere(tiny, "cut")
-    run(cut.replace(rounds=1))
-    used = []
-    original = Federation.round
-    monkeypatch.setattr(Federation, "round", lambda self: used.append(torch.get_num_threads()) or original(self))
-    torch.set_num_threads(2)
+def test_the_number_of_cores_and_the_engine_change_nothing(tiny):
+    settings = {"model": "conv2", "width": 0.1, "lam": 1.0, "cohort": 3}
+    one = run(elsewhere(tiny, "one").replace(**settings))
+    torch.set_num_threads(3)
     try:
-        assert files(run(cut).folder) == files(whole.folder)
-        assert torch.get_num_threads() == 2, "and the caller's own number is left alone"
+        several = run(elsewhere(tiny, "several").replace(**settings))
+        assert torch.get_num_threads() == 3, "the caller's own number is left alone"
     finally:
         torch.set_num_threads(1)
-    assert used == [1]
+    plain = run(elsewhere(tiny, "plain").replace(engine="plain", **settings))
+    assert files(one.folder) == files(several.folder) == files(plain.folder)
 
 
 def test_a_finished_run_is_not_done_again(tiny, monkeypatch):

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from fedsparse.client import Client, draw, train
-from fedsparse.codec import Report, decode_theta, encode_mask, encode_theta
+from fedsparse.codec import Broadcast, Report, decode_theta, encode_mask, encode_theta
+from fedsparse.cohort import Cohort
 from fedsparse.entropy import kl_divergence
 from fedsparse.experiment import Experiment
 from fedsparse.models import MaskedNetwork
@@ -41,6 +42,8 @@ class FedPM:
         self.experiment = experiment
         self.masked = network
         self.layout = network.layout
+        self.train = Cohort(network, experiment).train if experiment.engine == "cohort" else self._plain
+        self._decoded: tuple[bytes, Broadcast] | None = None
 
     def init(self) -> FedPMState:
         """θ = ½ everywhere (2309.10834), or the σ of a standard normal (the published FedPM code) in steps of 1/255."""
@@ -56,11 +59,11 @@ class FedPM:
 
     def local_update(self, message: bytes, client: Client) -> bytes:
         """Train from the decoded θ; one mask m ~ Bernoulli(σ(s)), coded against that θ."""
-        broadcast = decode_theta(message, self.layout)
+        broadcast = self._decode(message)
         theta = torch.from_numpy(broadcast.theta.probabilities()).to(client.images.device)
-        scores, loss = train(self.masked, client, theta, self.experiment, broadcast.round)
+        scores, loss = self.train(client, theta, broadcast.round)
         mask = draw(scores, self.experiment, broadcast.round, client.index)
-        kl = kl_divergence(torch.sigmoid(scores).cpu().numpy(), theta.cpu().numpy())
+        kl = kl_divergence(torch.sigmoid(scores), theta)
         report = Report(client.index, len(client.labels), loss, max(0.0, kl))
         return encode_mask(mask.cpu().numpy(), report, broadcast, self.experiment.codec)
 
@@ -68,7 +71,7 @@ class FedPM:
         """Count the masks into the votes; with `aggregation=beta` the votes are kept until the prior's next reset."""
         keep = self.experiment.aggregation == "beta" and state.round % self.experiment.prior_reset != 0
         tally = Tally(
-            decode_theta(self.broadcast(state), self.layout),
+            self._decode(self.broadcast(state)),
             weighted=self.experiment.aggregation == "weighted",
             before=state.votes if keep else None,
         )
@@ -80,3 +83,12 @@ class FedPM:
     def network(self, state: FedPMState) -> np.ndarray:
         """θ, (n,) float32, as the clients would decode it."""
         return state.votes.theta(self.experiment.clip).probabilities()
+
+    def _plain(self, client: Client, theta: torch.Tensor, round: int) -> tuple[torch.Tensor, float]:
+        return train(self.masked, client, theta, self.experiment, round)
+
+    def _decode(self, message: bytes) -> Broadcast:
+        """Every client of a round decodes the same bytes: in one process, once."""
+        if self._decoded is None or self._decoded[0] != message:
+            self._decoded = message, decode_theta(message, self.layout)
+        return self._decoded[1]

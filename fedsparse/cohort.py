@@ -1,0 +1,130 @@
+"""Local training as fast as the device allows, and the same masks to the bit as `client.train`.
+
+A `Worker` owns every buffer that a step needs, once: nothing is allocated, copied or rebuilt between the steps or
+clients that it serves. Weights are written under the sampled mask straight into the tensors that the network reads,
+their gradients straight into one flat vector; sampling, the estimator's backward and the regularizer are a few passes
+over such vectors. On a processor each core has its worker. On a GPU a step is captured once as a CUDA graph and
+replayed, so that launches cost nothing.
+
+Why not stack the clients (`vmap`, grouped convolutions)? Their sums round differently; one sampled bit that flips
+changes every later gradient, and the masks of the two engines drift apart. Where it was faster is in
+benchmarks/NOTES.md.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fedsparse.client import Client, batches, mean_loss, optimizer_for
+from fedsparse.experiment import Experiment
+from fedsparse.models import MaskedNetwork
+from fedsparse.randomness import reseed
+from fedsparse.regularizers import REGULARIZERS
+
+IGNORED = -100
+"""The label that `cross_entropy` passes over: of the rows that fill up a last batch in a CUDA graph."""
+
+
+class Cohort:
+    """`train` as in `client.py`, for many threads at a time."""
+
+    def __init__(self, network: MaskedNetwork, experiment: Experiment) -> None:
+        self.network, self.experiment = network, experiment
+        self.idle: list[Worker] = []
+
+    def train(self, client: Client, theta: Tensor, round: int) -> tuple[Tensor, float]:
+        """As `client.train`."""
+        worker = self.idle.pop() if self.idle else Worker(self.network, self.experiment, theta.device)
+        try:
+            return worker.train(client, theta, round)
+        finally:
+            self.idle.append(worker)
+
+
+class Worker:
+    """The buffers of one client's training at a time, and the step that works on them."""
+
+    def __init__(self, network: MaskedNetwork, experiment: Experiment, device: torch.device) -> None:
+        self.network, self.experiment = network, experiment
+        self.regularizer = REGULARIZERS[experiment.regularizer]
+        n = network.layout.n
+        self.frozen = network.weights(torch.ones(n, device=device))
+        self.start, self.scores, self.theta, self.noise, self.weights, self.gradient = (
+            torch.zeros(n, device=device) for _ in range(6)
+        )
+        # The layers read views of `weights` and leave their gradients in views of `gradient`.
+        self.leaves = [part.detach().requires_grad_() for pair in network.parts(self.weights) for part in pair]
+        self.parts = list(zip(self.leaves[::2], self.leaves[1::2], strict=True))
+        self.gradients = [part for pair in network.parts(self.gradient) for part in pair]
+        self.generator = torch.Generator(device)
+        self.scores.grad = self.gradient
+        self.optimizer = optimizer_for(self.scores, experiment)
+        self.optimizer.step()  # with a gradient of zero: nothing but the optimizer's state comes into being
+        self.step = self._step if device.type != "cuda" else Graph(self)
+
+    def train(self, client: Client, theta: Tensor, round: int) -> tuple[Tensor, float]:
+        """As `client.train`."""
+        torch.logit(theta, out=self.start)
+        self.scores.copy_(self.start)
+        reseed(self.generator, self.experiment.seed, "masks", round, client.index)
+        kept = client.memory.get("optimizer")
+        for name, buffer in self.optimizer.state[self.scores].items():
+            if kept:
+                buffer.copy_(kept[0][name])
+            else:
+                buffer.zero_()
+        losses = [self.step(client.images[b], client.labels[b]) for b in batches(client, self.experiment, round)]
+        if self.experiment.optimizer_state == "kept":
+            state = self.optimizer.state[self.scores].items()
+            client.memory["optimizer"] = {0: {name: buffer.clone() for name, buffer in state}}
+        return self.scores.clone(), mean_loss(losses, self.scores, client, self.experiment, round)
+
+    def _step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One step of `client.train`, written out; returns the cross-entropy."""
+        lam, theta, gradient = self.experiment.lam, self.theta, self.gradient
+        torch.sigmoid(self.scores, out=theta)
+        self.noise.uniform_(generator=self.generator)
+        mask = torch.sub(theta, self.noise, out=self.noise).ceil_()  # 1 where u < θ, else 0: faster than comparing
+        torch.mul(self.frozen, mask, out=self.weights)
+        loss = F.cross_entropy(self.network.through(images, self.parts), labels)
+        torch._foreach_copy_(self.gradients, torch.autograd.grad(loss, self.leaves))
+        # ∂L/∂s = ∂L/∂(w m) · w · θ (1−θ), times θ once more with the scaled estimator (`layers.sample_mask`).
+        gradient.mul_(self.frozen).mul_(theta).mul_(1 - theta)
+        if self.experiment.estimator == "scaled":
+            gradient.mul_(theta)
+        if lam:
+            gradient.add_(self.regularizer.gradient(theta, self.scores, self.start).mul_(lam))
+        self.optimizer.step()
+        return loss.detach()
+
+
+class Graph:
+    """A worker's step as one CUDA graph: captured once, replayed for every batch of every client.
+
+    A graph has fixed shapes and fixed memory: batches are copied into its own, and a smaller last batch is filled up
+    with rows whose label is ignored.
+    """
+
+    def __init__(self, worker: Worker) -> None:
+        architecture, size = worker.network.architecture, worker.experiment.batch_size
+        device = worker.scores.device
+        self.images = torch.zeros(size, *architecture.shape, dtype=torch.uint8, device=device)
+        self.labels = torch.zeros(size, dtype=torch.int64, device=device)
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):  # capturing needs kernels that have been chosen, and an optimizer with its state
+            for _ in range(3):
+                worker._step(self.images, self.labels)
+        torch.cuda.current_stream().wait_stream(side)
+        self.graph = torch.cuda.CUDAGraph()
+        self.graph.register_generator_state(worker.generator)
+        with torch.cuda.graph(self.graph):
+            self.loss = worker._step(self.images, self.labels)
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        """One step on a batch of at most the experiment's size."""
+        self.images[: len(labels)].copy_(images)
+        self.labels[: len(labels)].copy_(labels)
+        self.labels[len(labels) :].fill_(IGNORED)
+        self.graph.replay()
+        return self.loss.clone()
