@@ -28,7 +28,7 @@ class Client:
 
 
 def train(
-    network: MaskedNetwork, client: Client, theta: Tensor, experiment: Experiment, round: int
+    network: MaskedNetwork, client: Client, theta: Tensor, experiment: Experiment, round: int, lam: float
 ) -> tuple[Tensor, float]:
     """Train scores from logit θ on the client's images (FedPM, Algorithm 1; the loss of arXiv 2309.10834, section III).
 
@@ -37,6 +37,7 @@ def train(
     Args:
         theta: the decoded broadcast, (n,) float32 on the device.
         round: the round, which keys the random draws together with the client's index.
+        lam: λ of the round, as the broadcast says.
 
     Returns:
         The trained scores, (n,), and the mean cross-entropy over the steps.
@@ -58,8 +59,8 @@ def train(
             mask = sample_mask(scores, noise, experiment.estimator)
             loss = F.cross_entropy(network(client.images[batch], mask), client.labels[batch])
             losses.append(loss.detach())
-            if experiment.lam:
-                loss = loss + experiment.lam * regularizer(scores, start)
+            if lam:
+                loss = loss + lam * regularizer(scores, start)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

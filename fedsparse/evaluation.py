@@ -13,26 +13,56 @@ BATCH = {"cpu": 256}
 
 
 @torch.no_grad()
-def accuracy(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> float:
-    """Share of images whose largest logit is the label's, in [0, 1]; mask (n,) on the images' device."""
-    hits = torch.zeros((), dtype=torch.int64, device=labels.device)
+def hits(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+    """Whether the largest logit of each image is its label's, (N,) bool; mask (n,) on the images' device."""
     batch = BATCH.get(images.device.type, 4096)
-    for x, y in zip(images.split(batch), labels.split(batch), strict=True):
-        hits += (network(x, mask).argmax(1) == y).sum()
-    return hits.item() / len(labels)
+    parts = zip(images.split(batch), labels.split(batch), strict=True)
+    return torch.cat([network(x, mask).argmax(1) == y for x, y in parts])
+
+
+def accuracy(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> float:
+    """Share of images whose largest logit is the label's, in [0, 1]."""
+    return hits(network, mask, images, labels).sum().item() / len(labels)
+
+
+def client_accuracies(hit: np.ndarray, labels: np.ndarray, holdings: np.ndarray) -> np.ndarray:
+    """Accuracy for each client on its own classes: those of each class, weighted by the client's share of that class.
+
+    Args:
+        hit: whether each test image is classified rightly, (N,) bool.
+        labels: their classes, (N,).
+        holdings: training images of each client and class, (clients, classes).
+
+    Returns:
+        (clients,) in [0, 1]. Classes without a test image are left out; NaN for a client that holds no other.
+    """
+    classes = holdings.shape[1]
+    tested = np.bincount(labels, minlength=classes)
+    right = np.bincount(labels, weights=hit, minlength=classes) / np.maximum(tested, 1)
+    known = holdings * (tested > 0)
+    held = known.sum(1)
+    return np.where(held > 0, known @ right / np.maximum(held, 1), np.nan)
 
 
 def evaluate(
-    network: MaskedNetwork, theta: np.ndarray, images: Tensor, labels: Tensor, seed: int, round: int
+    network: MaskedNetwork,
+    theta: np.ndarray,
+    images: Tensor,
+    labels: Tensor,
+    seed: int,
+    round: int,
+    holdings: np.ndarray,
 ) -> dict[str, float]:
-    """Accuracy of θ on images, three ways.
+    """Accuracy of θ on images: three ways, and of the expected network client by client.
 
     Args:
         theta: (n,) probabilities.
         seed, round: key of the sampled masks, so that a resumed run draws the same.
+        holdings: training images of each client and class, (clients, classes), as from `partition.holdings`.
 
     Returns:
-        `accuracy`: mean over 3 sampled masks; `accuracy_expected`: weights θ ⊙ w; `accuracy_threshold`: θ > ½.
+        `accuracy`: mean over 3 sampled masks; `accuracy_expected`: weights θ ⊙ w; `accuracy_threshold`: θ > ½;
+        `accuracy_client_mean`, `accuracy_client_worst`: of `client_accuracies` over the whole population, for θ ⊙ w.
     """
     device = images.device
     probability = torch.from_numpy(theta).to(device)
@@ -40,8 +70,12 @@ def evaluate(
     noise = (torch.rand(len(theta), generator=generator, device=device) for _ in range(SAMPLES))
     masks = [(u < probability).float() for u in noise]
     measure = lambda mask: accuracy(network, mask, images, labels)  # noqa: E731
+    expected = hits(network, probability, images, labels).cpu().numpy()
+    clients = client_accuracies(expected, labels.cpu().numpy(), holdings)
     return {
         "accuracy": sum(map(measure, masks)) / SAMPLES,
-        "accuracy_expected": measure(probability),
+        "accuracy_expected": float(expected.mean()),
         "accuracy_threshold": measure((probability > 0.5).float()),
+        "accuracy_client_mean": float(np.nanmean(clients)),
+        "accuracy_client_worst": float(np.nanmin(clients)),
     }
