@@ -66,7 +66,7 @@ class StraightforwardFedPM:
         shape = dataset.shape
         self.server = network(Architecture(experiment.model, experiment.width, shape, dataset.classes)).to(device)
         normal = lambda images: images.float() / 127.5 - 1  # noqa: E731
-        parts = split(experiment.partition, dataset.y_train.numpy(), experiment.clients, experiment.seed)
+        parts = split(dataset.y_train.numpy(), experiment)
         self.loaders = [
             DataLoader(
                 TensorDataset(normal(dataset.x_train[p]), dataset.y_train[p]), experiment.batch_size, shuffle=True

@@ -8,7 +8,7 @@ A network keeps its random weights for ever; what is trained, federated, is a ma
     print(result.history)
 """
 
-from fedsparse.errors import DataError, FedsparseError, MessageError, RunError, SettingError
+from fedsparse.errors import DataError, FedsparseError, MessageError, RunError, SettingError, TargetWarning
 from fedsparse.experiment import PRESETS, Experiment
 from fedsparse.federation import Federation, Run, run
 from fedsparse.history import History
@@ -33,6 +33,7 @@ __all__ = [
     "Run",
     "RunError",
     "SettingError",
+    "TargetWarning",
     "TrainedNetwork",
     "load_network",
     "run",

@@ -3,10 +3,13 @@
 Hydra composes settings and launches sweeps. Mistakes are caught before Hydra sees them: one line, exit code 2.
 """
 
+import hashlib
 import itertools
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -16,10 +19,10 @@ from hydra.core.override_parser.types import Glob, Override
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
-from fedsparse.errors import FedsparseError, SettingError
+from fedsparse.errors import FedsparseError, SettingError, TargetWarning
 from fedsparse.experiment import PRESETS, SETTINGS, Experiment, allowed
 from fedsparse.federation import Run, run
-from fedsparse.grid import summary
+from fedsparse.grid import Failed, collect, summary
 from fedsparse.history import History
 from fedsparse.run_folder import RunFolder
 
@@ -52,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
             with RunFolder(experiment):  # an unwritable or busy folder is refused before anything is launched
                 pass
         _launch(argv)
-        runs = [_finished(e) for e in experiments]
+        outcomes = [_outcome(e) for e in experiments]
     except FedsparseError as error:
         print(f"fedsparse: {error}", file=sys.stderr)
         return 2
@@ -65,13 +68,12 @@ def main(argv: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 130
-    done = [r for r in runs if r]
-    if len(done) == 1:
-        _print_run(done[0])
+    done = [r for r in outcomes if isinstance(r, Run)]
+    if len(outcomes) > 1:
+        _print_comparison(outcomes, experiments[0])
     elif done:
-        print(summary(done).to_string(index=False))
-        print(f"\n{len(done)} run folders in {done[0].folder.parent}")
-    return 0 if len(done) == len(runs) else 2
+        _print_run(done[0])
+    return 0 if len(done) == len(outcomes) else 2
 
 
 def experiments_of(argv: Sequence[str]) -> list[Experiment]:
@@ -126,22 +128,43 @@ def _job(config: DictConfig) -> None:
     settings = OmegaConf.to_container(config)
     experiment = Experiment.of({str(k): v for k, v in settings.items()} if isinstance(settings, dict) else None)
     try:
-        run(experiment, progress=sys.stderr.isatty())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TargetWarning)  # the run's note is printed when all are done
+            run(experiment, progress=sys.stderr.isatty())
     except FedsparseError as error:
         print(f"fedsparse: {experiment.key}: {error}", file=sys.stderr)
 
 
-def _finished(experiment: Experiment) -> Run | None:
+def _outcome(experiment: Experiment) -> Run | Failed:
     folder = RunFolder(experiment).path
     file = folder / "history.csv"
     history = History.from_csv(file.read_text()) if file.exists() else History()
-    return Run(experiment, folder, history) if len(history) == experiment.rounds else None
+    if len(history) == experiment.rounds:
+        return Run(experiment, folder, history)
+    return Failed(experiment, f"{len(history)} of {experiment.rounds} rounds done")
+
+
+def _print_comparison(outcomes: Sequence[Run | Failed], first: Experiment) -> None:
+    keys = hashlib.blake2b(" ".join(o.experiment.key for o in outcomes).encode(), digest_size=4).hexdigest()
+    file = (
+        Path(first.out).expanduser() / f"sweep-{keys}.csv"
+    )  # of its own for every sweep, and the same when called again
+    collect(outcomes, file)
+    print(summary(outcomes).to_string(index=False, na_rep=""))
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            print(f"failed: {outcome.experiment.key}: {outcome.why}")
+        elif outcome.note:
+            print(f"{outcome.experiment.key}: {outcome.note}")
+    print(f"\n{len(outcomes)} runs, every round of them in {file}")
 
 
 def _print_run(done: Run) -> None:
     print(str(History(done.history.rows[-5:])))
     size, float32 = done.network_bytes, done.network.float32_bytes
     print(f"\n{done.folder}: network.fsp holds the network in {size:,} bytes; as float32 it has {float32:,}")
+    if done.note:
+        print(done.note)
 
 
 def _help() -> str:

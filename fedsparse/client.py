@@ -29,7 +29,7 @@ class Client:
 
 
 def train(
-    network: MaskedNetwork, client: Client, theta: Tensor, experiment: Experiment, round: int
+    network: MaskedNetwork, client: Client, theta: Tensor, experiment: Experiment, round: int, lam: float
 ) -> tuple[Tensor, float]:
     """Train scores from logit θ on the client's images (FedPM, Algorithm 1; the loss of arXiv 2309.10834, section III).
 
@@ -38,6 +38,7 @@ def train(
     Args:
         theta: the decoded broadcast, (n,) float32 on the device.
         round: the round, which keys the random draws together with the client's index.
+        lam: λ of the round, as the broadcast says.
 
     Returns:
         The trained scores, (n,), and the mean cross-entropy over the steps.
@@ -59,9 +60,9 @@ def train(
         loss = F.cross_entropy(network(client.images[batch], mask), client.labels[batch])
         losses.append(loss.detach())
         (gradient,) = torch.autograd.grad(loss, scores)
-        if experiment.lam:
+        if lam:
             s = scores.detach()
-            gradient = gradient + experiment.lam * regularizer.gradient(torch.sigmoid(s), s, start)
+            gradient = gradient + lam * regularizer.gradient(torch.sigmoid(s), s, start)
         scores.grad = gradient
         optimizer.step()
 

@@ -57,6 +57,8 @@ class Theta:
     top: int
     """1 … 255: with K equal clients, K, and a level is how many of them said yes."""
     clip: float
+    lam: float = 0.0
+    """Weight λ of the regularizer that clients are to train with."""
 
     def probabilities(self) -> np.ndarray:
         """θ, shape (n,), float32."""
@@ -97,14 +99,14 @@ class Report:
 
 
 REPORT = struct.Struct("<IIff")
-THETA = struct.Struct("<Bf")
+THETA = struct.Struct("<Bff")
 
 
 def encode_theta(theta: Theta, round: int, layout: Layout, codec: str = "context") -> bytes:
     """A broadcast: the probability mask of the round that is about to begin."""
     if len(theta.levels) != layout.n or not 1 <= theta.top <= MOST_LEVELS or theta.levels.max() > theta.top:
         raise MessageError(f"θ needs {layout.n} levels of at most top, and top of at most {MOST_LEVELS}")
-    payload = THETA.pack(theta.top, theta.clip)
+    payload = THETA.pack(theta.top, theta.clip, theta.lam)
     if codec == "packed":
         payload += pack_levels(theta.levels, theta.top)
     else:
@@ -119,15 +121,15 @@ def decode_theta(message: bytes, layout: Layout) -> Broadcast:
         MessageError: anything that `encode_theta` would not have made.
     """
     header, payload = _open(message, Kind.THETA, layout)
-    top, clip = _unpack(THETA, payload)
-    if top < 1 or not 0 <= clip < 0.5:
-        raise MessageError(f"θ with {top} as its highest level and a clip of {clip}")
+    top, clip, lam = _unpack(THETA, payload)
+    if top < 1 or not 0 <= clip < 0.5 or not 0 <= lam < np.inf:
+        raise MessageError(f"θ with {top} as its highest level, a clip of {clip} and a λ of {lam}")
     body = payload[THETA.size :]
     if header.codec == "packed":
         levels = unpack_levels(body, layout.n, top)
     else:
         levels = range_decode(body, _theta_contexts(layout, top), top + 1).astype(np.uint8)
-    theta = Theta(levels, top, clip)
+    theta = Theta(levels, top, clip, lam)
     _same(message, encode_theta(theta, header.round, layout, header.codec))
     return Broadcast(theta, header.round, layout, header.checksum)
 

@@ -32,11 +32,11 @@ class Cohort:
         self.network, self.experiment = network, experiment
         self.idle: list[Worker] = []
 
-    def train(self, client: Client, theta: Tensor, round: int) -> tuple[Tensor, float]:
+    def train(self, client: Client, theta: Tensor, round: int, lam: float) -> tuple[Tensor, float]:
         """As `client.train`."""
         worker = self.idle.pop() if self.idle else Worker(self.network, self.experiment, theta.device)
         try:
-            return worker.train(client, theta, round)
+            return worker.train(client, theta, round, lam)
         finally:
             self.idle.append(worker)
 
@@ -56,16 +56,21 @@ class Worker:
         self.leaves = [part.detach().requires_grad_() for pair in network.parts(self.weights) for part in pair]
         self.parts = list(zip(self.leaves[::2], self.leaves[1::2], strict=True))
         self.gradients = [part for pair in network.parts(self.gradient) for part in pair]
+        self.lam = torch.zeros((), device=device)  # a tensor: a CUDA graph reads it anew at every replay
+        self.regularized = False
         self.generator = torch.Generator(device)
         self.scores.grad = self.gradient
         self.optimizer = optimizer_for(self.scores, experiment)
         self.optimizer.step()  # with a gradient of zero: nothing but the optimizer's state comes into being
-        self.step = self._step if device.type != "cuda" else Graph(self)
+        self.graphs: dict[bool, Graph] = {}
 
-    def train(self, client: Client, theta: Tensor, round: int) -> tuple[Tensor, float]:
+    def train(self, client: Client, theta: Tensor, round: int, lam: float) -> tuple[Tensor, float]:
         """As `client.train`."""
+        self.regularized = lam > 0
+        step = self._graph() if theta.is_cuda else self._step
         torch.logit(theta, out=self.start)
         self.scores.copy_(self.start)
+        self.lam.fill_(lam)
         reseed(self.generator, self.experiment.seed, "masks", round, client.index)
         kept = client.memory.get("optimizer")
         for name, buffer in self.optimizer.state[self.scores].items():
@@ -73,15 +78,21 @@ class Worker:
                 buffer.copy_(kept[0][name])
             else:
                 buffer.zero_()
-        losses = [self.step(client.images[b], client.labels[b]) for b in batches(client, self.experiment, round)]
+        losses = [step(client.images[b], client.labels[b]) for b in batches(client, self.experiment, round)]
         if self.experiment.optimizer_state == "kept":
             state = self.optimizer.state[self.scores].items()
             client.memory["optimizer"] = {0: {name: buffer.clone() for name, buffer in state}}
         return self.scores.clone(), mean_loss(losses, self.scores, client, self.experiment, round)
 
+    def _graph(self) -> "Graph":
+        """The step with, or without, the regularizer: captured when it is first needed."""
+        if self.regularized not in self.graphs:
+            self.graphs[self.regularized] = Graph(self)
+        return self.graphs[self.regularized]
+
     def _step(self, images: Tensor, labels: Tensor) -> Tensor:
         """One step of `client.train`, written out; returns the cross-entropy."""
-        lam, theta, gradient = self.experiment.lam, self.theta, self.gradient
+        theta, gradient = self.theta, self.gradient
         torch.sigmoid(self.scores, out=theta)
         self.noise.uniform_(generator=self.generator)
         mask = torch.sub(theta, self.noise, out=self.noise).ceil_()  # 1 where u < θ, else 0: faster than comparing
@@ -92,8 +103,8 @@ class Worker:
         gradient.mul_(self.frozen).mul_(theta).mul_(1 - theta)
         if self.experiment.estimator == "scaled":
             gradient.mul_(theta)
-        if lam:
-            gradient.add_(self.regularizer.gradient(theta, self.scores, self.start).mul_(lam))
+        if self.regularized:
+            gradient.add_(self.regularizer.gradient(theta, self.scores, self.start).mul_(self.lam))
         self.optimizer.step()
         return loss.detach()
 

@@ -17,5 +17,9 @@ class MessageError(FedsparseError, ValueError):
     """Bytes that no encoder of ours could have made for this receiver."""
 
 
+class TargetWarning(UserWarning):
+    """A run that is done, and did not settle at the rate that was asked for."""
+
+
 class RunError(FedsparseError):
     """A run that cannot go on: its folder is in use or cannot be written, or training diverged."""

@@ -13,32 +13,62 @@ BATCH = {"cpu": 256}
 """Images at a time: what fits a processor's caches (twice as fast as 2,048 on conv4); elsewhere 4,096."""
 
 
-@torch.no_grad()
-def accuracy(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> float:
-    """Share of images whose largest logit is the label's, in [0, 1]; mask (n,) on the images' device."""
+def hits(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+    """Whether the largest logit of each image is its label's, (N,) bool; mask (n,) on the images' device."""
     batch = BATCH.get(images.device.type, 4096)
     parts = network.parts(network.weights(mask))
 
     @torch.no_grad()  # holds for one thread only
-    def hits(images: Tensor, labels: Tensor) -> Tensor:
-        return (network.through(images, parts).argmax(1) == labels).sum()
+    def some(batch: tuple[Tensor, Tensor]) -> Tensor:
+        return network.through(batch[0], parts).argmax(1) == batch[1]
 
     batches = list(zip(images.split(batch), labels.split(batch), strict=True))
-    counts = side_by_side(lambda both: hits(*both), batches, min(workers(images.device), len(batches)))
-    return torch.stack(list(counts)).sum().item() / len(labels)
+    return torch.cat(list(side_by_side(some, batches, min(workers(images.device), len(batches)))))
+
+
+def accuracy(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> float:
+    """Share of images whose largest logit is the label's, in [0, 1]."""
+    return hits(network, mask, images, labels).sum().item() / len(labels)
+
+
+def client_accuracies(hit: np.ndarray, labels: np.ndarray, holdings: np.ndarray) -> np.ndarray:
+    """Accuracy for each client on its own classes: those of each class, weighted by the client's share of that class.
+
+    Args:
+        hit: whether each test image is classified rightly, (N,) bool.
+        labels: their classes, (N,).
+        holdings: training images of each client and class, (clients, classes).
+
+    Returns:
+        (clients,) in [0, 1]. Classes without a test image are left out; NaN for a client that holds no other.
+    """
+    classes = holdings.shape[1]
+    tested = np.bincount(labels, minlength=classes)
+    right = np.bincount(labels, weights=hit, minlength=classes) / np.maximum(tested, 1)
+    known = holdings * (tested > 0)
+    held = known.sum(1)
+    return np.where(held > 0, known @ right / np.maximum(held, 1), np.nan)
 
 
 def evaluate(
-    network: MaskedNetwork, theta: np.ndarray, images: Tensor, labels: Tensor, seed: int, round: int
+    network: MaskedNetwork,
+    theta: np.ndarray,
+    images: Tensor,
+    labels: Tensor,
+    seed: int,
+    round: int,
+    holdings: np.ndarray,
 ) -> dict[str, float]:
-    """Accuracy of θ on images, three ways.
+    """Accuracy of θ on images: three ways, and of the expected network client by client.
 
     Args:
         theta: (n,) probabilities.
         seed, round: key of the sampled masks, so that a resumed run draws the same.
+        holdings: training images of each client and class, (clients, classes), as from `partition.holdings`.
 
     Returns:
-        `accuracy`: mean over 3 sampled masks; `accuracy_expected`: weights θ ⊙ w; `accuracy_threshold`: θ > ½.
+        `accuracy`: mean over 3 sampled masks; `accuracy_expected`: weights θ ⊙ w; `accuracy_threshold`: θ > ½;
+        `accuracy_client_mean`, `accuracy_client_worst`: of `client_accuracies` over the whole population, for θ ⊙ w.
     """
     device = images.device
     probability = torch.from_numpy(theta).to(device)
@@ -46,8 +76,12 @@ def evaluate(
     noise = (torch.rand(len(theta), generator=generator, device=device) for _ in range(SAMPLES))
     masks = [(u < probability).float() for u in noise]
     measure = lambda mask: accuracy(network, mask, images, labels)  # noqa: E731
+    expected = hits(network, probability, images, labels).cpu().numpy()
+    clients = client_accuracies(expected, labels.cpu().numpy(), holdings)
     return {
         "accuracy": sum(map(measure, masks)) / SAMPLES,
-        "accuracy_expected": measure(probability),
+        "accuracy_expected": float(expected.mean()),
         "accuracy_threshold": measure((probability > 0.5).float()),
+        "accuracy_client_mean": float(np.nanmean(clients)),
+        "accuracy_client_worst": float(np.nanmin(clients)),
     }

@@ -37,7 +37,24 @@ class Experiment:
     width: float = _setting(0.5, "multiplier on every hidden width", low=0.01, high=8)
     clients: int = _setting(10, "clients in the population", low=1, high=100_000)
     cohort: int = _setting(0, "clients that take part in a round, drawn by (seed, round); 0 means all", low=0)
-    partition: str = _setting("iid", "how the training images are dealt to clients", choices=("iid",))
+    dropout: float = _setting(
+        0.0, "probability that a client of the round receives θ and never answers, by (seed, round, client)", low=0,
+        high=1,
+    )  # fmt: skip
+    partition: str = _setting(
+        "iid",
+        "how training images are dealt: alike, by whole classes, a Dirichlet draw a class, or shards sorted by class",
+        choices=("iid", "classes", "dirichlet", "shards"),
+    )
+    classes_per_client: int = _setting(
+        2, "classes of a client, exactly (partition=classes), or its shards (partition=shards)", low=1, high=100_000
+    )
+    alpha: float = _setting(
+        0.5, "concentration α (partition=dirichlet): 0.01 is a class to one client, 100 near iid", low=0.01, high=100
+    )
+    size_skew: float = _setting(
+        0.0, "σ of log-normal client sizes (partition=iid, classes); 0 is equal sizes", low=0, high=5
+    )
     rounds: int = _setting(
         30, "rounds in total; asking for more goes on from those that are there", low=1, high=100_000
     )
@@ -50,6 +67,12 @@ class Experiment:
     )
     algorithm: str = _setting("fedpm", "what is sent, and how it is aggregated", choices=("fedpm",))
     lam: float = _setting(0.0, "weight λ of the regularizer in the local loss; 0 is plain FedPM", low=0, high=1e6)
+    lam_warmup: int = _setting(
+        0, "rounds over which λ rises linearly from 0 to lam; 0 is lam from the first round", low=0, high=100_000
+    )
+    target_bpp: float = _setting(
+        0.0, "measured uplink, in bpp, that λ follows by dual ascent; 0 leaves λ to lam", low=0, high=1
+    )
     regularizer: str = _setting(
         "sparsity", "mean of σ(s), entropy of σ(s), or KL(σ(s) ‖ θ)", choices=("sparsity", "entropy", "kl")
     )
@@ -94,7 +117,14 @@ class Experiment:
             object.__setattr__(self, f.name, _checked(f.name, getattr(self, f.name)))
         if self.cohort > self.clients:
             raise SettingError(f"cohort={self.cohort} is more than there are clients ({self.clients})")
-        if self.lam and not self.clip and self.regularizer != "sparsity":
+        if self.target_bpp and (self.lam or self.lam_warmup):
+            raise SettingError(f"target_bpp={self.target_bpp:g} chooses λ by itself: it needs lam=0 and lam_warmup=0")
+        if self.target_bpp and self.codec == "packed":
+            raise SettingError("target_bpp needs codec=context: packed masks take 1 bpp whatever λ is")
+        if self.size_skew and self.partition in ("dirichlet", "shards"):
+            why = "shards are equal by definition" if self.partition == "shards" else "its clients are unequal already"
+            raise SettingError(f"size_skew={self.size_skew:g} cannot go with partition={self.partition}: {why}")
+        if (self.lam or self.target_bpp) and not self.clip and self.regularizer != "sparsity":
             raise SettingError(f"regularizer={self.regularizer} needs clip > 0: without it scores become infinite")
 
     @classmethod

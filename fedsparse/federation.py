@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,19 +13,21 @@ from typing import Any
 import numpy as np
 import torch
 
+import fedsparse
 from fedsparse import algorithms, data
 from fedsparse.client import Client
+from fedsparse.control import missed_target
 from fedsparse.entropy import Ledger
-from fedsparse.errors import RunError
+from fedsparse.errors import RunError, TargetWarning
 from fedsparse.evaluation import evaluate
 from fedsparse.experiment import Experiment
-from fedsparse.history import ACCURACIES, History
+from fedsparse.history import ACCURACIES, COLUMNS, History
 from fedsparse.models import Architecture, MaskedNetwork
 from fedsparse.network_file import TrainedNetwork, encode, load_network
 from fedsparse.parallel import keep_freed_memory, side_by_side, workers
-from fedsparse.partition import split
+from fedsparse.partition import holdings, split
 from fedsparse.run_folder import RunFolder
-from fedsparse.server import sample_cohort
+from fedsparse.server import answering, sample_cohort
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,16 @@ class Run:
     def network_bytes(self) -> int:
         """Size of `network.fsp`."""
         return (self.folder / "network.fsp").stat().st_size
+
+    @property
+    def note(self) -> str:
+        """One line on why `target_bpp` was not met; empty if it was, or if there is none."""
+        return missed_target(self.experiment, self.history)
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of fedsparse, torch and numpy, as of the last round that was done."""
+        return (RunFolder(self.experiment).load() or {}).get("versions", {})
 
 
 class Federation:
@@ -70,7 +83,8 @@ class Federation:
         )
         self.network = MaskedNetwork(self.architecture, experiment.precision).to(self.device)
         self.frozen = self.network.fingerprint()
-        parts = split(experiment.partition, dataset.y_train.numpy(), experiment.clients, experiment.seed)
+        parts = split(dataset.y_train.numpy(), experiment)
+        self.holdings = holdings(dataset.y_train.numpy(), parts, dataset.classes)
         self.clients = _clients(dataset, parts, self.device)
         self.test = dataset.x_test.to(self.device), dataset.y_test.to(self.device)
         self.algorithm = algorithms.make(experiment, self.network)
@@ -86,20 +100,20 @@ class Federation:
         ledger = Ledger(self.network.layout.n)
         message = self.algorithm.broadcast(self.state)
         ledger.downlink = [len(message)] * len(cohort)
-        answer = partial(self.algorithm.local_update, message)
-        updates = side_by_side(answer, [self.clients[k] for k in cohort], self.workers)
+        answers = [self.clients[k] for k in answering(cohort, e.dropout, e.seed, number)]
+        updates = side_by_side(partial(self.algorithm.local_update, message), answers, self.workers)
         self.state, measures = self.algorithm.aggregate(self.state, _counted(updates, ledger))
         scheduled = number % e.evaluate_every == 0 or number == e.rounds
-        accuracies = self.evaluate() if scheduled else dict.fromkeys(ACCURACIES, math.nan)
+        accuracies = self.evaluate() if scheduled else {}
         row = {"round": number, **accuracies, **measures, **ledger.rates(), "cohort": len(ledger.uplink)}
-        self.history.rows.append(row | {"seconds": time.perf_counter() - began})
+        seconds = {"seconds": time.perf_counter() - began}
+        self.history.rows.append(dict.fromkeys(COLUMNS, math.nan) | row | seconds)
         return self.history.last
 
     def evaluate(self) -> dict[str, float]:
-        """Accuracy on the test images of the state as it is, three ways."""
-        return evaluate(
-            self.network, self.algorithm.network(self.state), *self.test, self.experiment.seed, self.state.round
-        )
+        """Accuracy on the test images of the state as it is: three ways, and client by client."""
+        theta, e = self.algorithm.network(self.state), self.experiment
+        return evaluate(self.network, theta, *self.test, e.seed, self.state.round, self.holdings)
 
     def checkpoint(self) -> dict[str, Any]:
         """All that a resume needs."""
@@ -109,6 +123,7 @@ class Federation:
             "memory": {c.index: c.memory for c in self.clients if c.memory},
             "history": self.history.rows,
             "data": self.data,
+            "versions": {"fedsparse": fedsparse.__version__, "torch": str(torch.__version__), "numpy": np.__version__},
         }
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
@@ -118,6 +133,8 @@ class Federation:
         same history as 4.
         """
         state = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in checkpoint["state"].items()}
+        if set(state) != {f.name for f in dataclasses.fields(self.state)}:
+            raise RunError("this run was begun by another version of fedsparse: choose another folder with out=")
         self.state = type(self.state)(**state)
         for index, memory in checkpoint["memory"].items():
             self.clients[index].memory = memory
@@ -145,6 +162,9 @@ def run(experiment: Experiment, *, progress: bool = False) -> Run:
     Raises:
         FedsparseError: bad data, a folder that cannot be written or is in use, training that diverged; a run that has
             more rounds already, or was made with other data of the same name.
+
+    Warns:
+        TargetWarning: the rate did not settle at `target_bpp`; the same line is the run's `note`.
     """
     with RunFolder(experiment) as folder:
         saved = folder.load()
@@ -166,7 +186,10 @@ def run(experiment: Experiment, *, progress: bool = False) -> Run:
             _write_results(federation, folder)
             folder.save(federation.checkpoint())  # last: a round counts as done once all its files are there
         federation.check_frozen()
-        return Run(experiment, folder.path, federation.history)
+    done = Run(experiment, folder.path, federation.history)
+    if done.note:
+        warnings.warn(done.note, TargetWarning, stacklevel=2)
+    return done
 
 
 def _write_results(federation: Federation, folder: RunFolder) -> None:

@@ -1,14 +1,30 @@
-"""Many runs side by side, and one tidy table of all their rounds."""
+"""Many runs side by side: done in parallel, compared in one table, collected in one tidy CSV that names what failed."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fedsparse.errors import FedsparseError, RunError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import Run, run
-from fedsparse.history import COLUMNS
+from fedsparse.history import COLUMNS, WHOLE
 
 if TYPE_CHECKING:
     import pandas
+
+NAMING = ("dataset", "model", "algorithm", "lam", "seed")
+"""Settings that every table of runs names, whether they vary or not."""
+PROBLEM = ("dataset", "data_root", "train_size", "clients", "partition", "classes_per_client", "alpha", "size_skew")
+"""Settings that make the task itself: accuracies are held against the best on the same task."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A run of a comparison that is not there, and why."""
+
+    experiment: Experiment
+    why: str
 
 
 def run_all(experiments: Sequence[Experiment], jobs: int = -1) -> list[Run]:
@@ -16,17 +32,33 @@ def run_all(experiments: Sequence[Experiment], jobs: int = -1) -> list[Run]:
 
     Args:
         jobs: processes at a time; −1 takes every core.
+
+    Raises:
+        RunError: some failed; all the others have been done.
     """
+    outcomes = attempt_all(experiments, jobs)
+    failed = [o for o in outcomes if isinstance(o, Failed)]
+    if failed:
+        what = f"{len(failed)} of {len(outcomes)} runs failed; {failed[0].experiment.key}"
+        raise RunError(f"{what}: {failed[0].why}")
+    return [o for o in outcomes if isinstance(o, Run)]
+
+
+def attempt_all(experiments: Sequence[Experiment], jobs: int = -1) -> list[Run | Failed]:
+    """As `run_all`, but what fails is returned as `Failed`, in its place."""
     import joblib
 
-    return joblib.Parallel(n_jobs=jobs)(joblib.delayed(_run_on_one_thread)(e) for e in experiments)
+    return joblib.Parallel(n_jobs=jobs)(joblib.delayed(_attempt)(e) for e in experiments)
 
 
-def _run_on_one_thread(experiment: Experiment) -> Run:
+def _attempt(experiment: Experiment) -> Run | Failed:
     import torch
 
     torch.set_num_threads(1)
-    return run(experiment)
+    try:
+        return run(experiment)
+    except FedsparseError as error:
+        return Failed(experiment, str(error))
 
 
 def varied(experiments: Sequence[Experiment]) -> list[str]:
@@ -37,30 +69,116 @@ def varied(experiments: Sequence[Experiment]) -> list[str]:
 def tidy(runs: Sequence[Run]) -> "pandas.DataFrame":
     """One row a round and run: every setting, then the columns of `History`.
 
-    `cohort` is in both: it is the column of the history, how many clients answered.
+    `cohort` is the column of the history, how many clients answered; the setting of that name is `cohort_setting`.
     """
     import pandas
 
-    settings = [name for name in SETTINGS if name not in COLUMNS]
-    frames = [r.history.frame.assign(**{name: getattr(r.experiment, name) for name in settings}) for r in runs]
-    return pandas.concat(frames, ignore_index=True)[[*settings, *COLUMNS]]
+    frames = [r.history.frame.assign(**_named(r.experiment, SETTINGS)) for r in runs]
+    return pandas.concat(frames, ignore_index=True)[[*_named(runs[0].experiment, SETTINGS), *COLUMNS]]
 
 
-def summary(runs: Sequence[Run]) -> "pandas.DataFrame":
-    """One row a run: the settings that differ, the last round, all bytes, and the size of the network file."""
+def collect(outcomes: Sequence[Run | Failed], file: Path) -> "pandas.DataFrame":
+    """Write a comparison as one CSV, a row a round and run, and return it.
+
+    Its columns: the settings that differ from run to run or from their default; those of `History`; `megabytes_up`,
+    `megabytes_down`, the bytes of all clients up to that round; versions of fedsparse, torch and numpy; `failed`, why a
+    run is not there: then the one row that it has is otherwise empty.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
     import pandas
 
-    names = varied([r.experiment for r in runs])
-    kept = ("accuracy", "accuracy_expected", "accuracy_threshold", "bpp_entropy", "bpp_uplink", "bpp_downlink")
-    rows = [
-        {name: getattr(r.experiment, name) for name in names}
-        | {"rounds": len(r.history)}
-        | {name: round(r.history.last[name], 4) for name in kept}
-        | {"megabytes": round(sum(row["uplink_bytes"] + row["downlink_bytes"] for row in r.history) / 1e6, 3)}
-        | {"file_bytes": r.network_bytes}
-        for r in runs
-    ]
-    return pandas.DataFrame(rows)
+    experiments = [o.experiment for o in outcomes]
+    unusual = {n for n, f in SETTINGS.items() if any(getattr(e, n) != f.default for e in experiments)}
+    names = [n for n in SETTINGS if n in {*NAMING, *varied(experiments), *unusual} - {"out", "data_root"}]
+    frames = []
+    for outcome in outcomes:
+        frame = pandas.DataFrame({"failed": [outcome.why]}) if isinstance(outcome, Failed) else _rounds(outcome)
+        frames.append(frame.assign(**_named(outcome.experiment, names)))
+    measured = [*COLUMNS, "megabytes_up", "megabytes_down", "fedsparse", "torch", "numpy", "failed"]
+    table = pandas.concat(frames, ignore_index=True)
+    table = table.reindex(columns=[*_named(experiments[0], names), *measured])
+    table = table.astype(dict.fromkeys(WHOLE, "Int64"))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(file, index=False, lineterminator="\n")
+    except OSError as error:
+        raise RunError(f"cannot write {file}: {error.strerror or error}") from None
+    return table
+
+
+def _rounds(done: Run) -> "pandas.DataFrame":
+    frame = done.history.frame
+    up, down = frame["uplink_bytes"].cumsum() / 1e6, frame["downlink_bytes"].cumsum() / 1e6
+    return frame.assign(megabytes_up=up, megabytes_down=down, **done.versions)
+
+
+def _named(experiment: Experiment, names) -> dict:
+    return {f"{n}_setting" if n in COLUMNS else n: getattr(experiment, n) for n in names}
+
+
+def summary(outcomes: Sequence[Run | Failed]) -> "pandas.DataFrame":
+    """One row a combination of the settings that differ, over its seeds; those that failed are counted.
+
+    Columns: how many `seeds` are done, and `failed`; accuracy of the expected network in the last round, mean over
+    seeds, and `±`, the half-width of its 95 % interval; that of the worst client; measured rates of the last round that
+    anybody answered; all megabytes both ways; and how many rounds and megabytes it took to 90 % (and 95 %) of the best
+    accuracy that any of the runs reached on the same task: NaN unless every seed got there.
+    """
+    import pandas
+
+    names = [n for n in varied([o.experiment for o in outcomes]) if n != "seed"]
+    groups: dict[tuple, list[Run | Failed]] = {}
+    for outcome in outcomes:
+        groups.setdefault(tuple(getattr(outcome.experiment, n) for n in names), []).append(outcome)
+    best = best_accuracies([o for o in outcomes if isinstance(o, Run)])
+    rows = []
+    for values, members in groups.items():
+        runs = [m for m in members if isinstance(m, Run)]
+        row = dict(zip(names, values, strict=True)) | {"seeds": len(runs), "failed": len(members) - len(runs)}
+        rows.append(row | (_over_seeds([_facts(r, best[_task(r.experiment)]) for r in runs]) if runs else {}))
+    return pandas.DataFrame(rows).round(4)
+
+
+def best_accuracies(runs: Sequence[Run]) -> dict[tuple, float]:
+    """By task: the best accuracy of the expected network in any round of any run."""
+    best: dict[tuple, float] = {}
+    for r in runs:
+        task = _task(r.experiment)
+        best[task] = max(best.get(task, 0.0), float(r.history.frame["accuracy_expected"].max()))
+    return best
+
+
+def _task(experiment: Experiment) -> tuple:
+    return tuple(getattr(experiment, n) for n in PROBLEM)
+
+
+def _facts(done: Run, best: float) -> dict[str, float]:
+    """What `summary` says of one run."""
+    frame = done.history.frame
+    megabytes = (frame["uplink_bytes"] + frame["downlink_bytes"]).cumsum() / 1e6
+    answered = frame[frame["cohort"] > 0]
+    facts = {
+        "accuracy": frame["accuracy_expected"].iloc[-1],
+        "worst_client": frame["accuracy_client_worst"].iloc[-1],
+        "bpp_uplink": answered["bpp_uplink"].iloc[-1] if len(answered) else 0.0,
+        "bpp_downlink": frame["bpp_downlink"].iloc[-1],
+        "megabytes": megabytes.iloc[-1],
+    }
+    for share in (90, 95):
+        reached = frame.index[frame["accuracy_expected"] >= share / 100 * best]
+        facts[f"rounds_to_{share}"] = frame["round"][reached[0]] if len(reached) else float("nan")
+        if share == 90:
+            facts["megabytes_to_90"] = megabytes[reached[0]] if len(reached) else float("nan")
+    return facts
+
+
+def _over_seeds(facts: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Means, NaN if any is; the accuracy with its interval."""
+    means = {name: sum(f[name] for f in facts) / len(facts) for name in facts[0]}
+    accuracy, half = interval([f["accuracy"] for f in facts])
+    return {"accuracy": accuracy, "±": half, **{n: v for n, v in means.items() if n != "accuracy"}}
 
 
 def interval(values: "Sequence[float] | pandas.Series", confidence: float = 0.95) -> tuple[float, float]:

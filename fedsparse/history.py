@@ -25,16 +25,23 @@ COLUMNS = (
     "downlink_bytes",
     "cohort",
     "seconds",
+    "accuracy_client_mean",
+    "accuracy_client_worst",
+    "lam_used",
 )
 WHOLE = ("round", "uplink_bytes", "downlink_bytes", "cohort")
-ACCURACIES = ("accuracy", "accuracy_expected", "accuracy_threshold")
+ACCURACIES = ("accuracy", "accuracy_expected", "accuracy_threshold", "accuracy_client_mean", "accuracy_client_worst")
 
 
 class History(Sequence[Mapping[str, Any]]):
-    """Rows of a run, in order; `frame` is the pandas table. Accuracies of rounds without an evaluation are NaN."""
+    """Rows of a run, in order; `frame` is the pandas table.
+
+    NaN stands for what was not measured: accuracies of a round without an evaluation, measures of masks of a round in
+    which nobody answered.
+    """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]] = ()) -> None:
-        self.rows = [dict(row) for row in rows]
+        self.rows = [dict.fromkeys(COLUMNS, math.nan) | dict(row) for row in rows]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -71,15 +78,17 @@ class History(Sequence[Mapping[str, Any]]):
         return cls([{k: number(k, v) for k, v in row.items()} for row in csv.DictReader(io.StringIO(text))])
 
     def _shown(self) -> "pandas.DataFrame":
-        table = self.frame.drop(columns=["cohort", "bpp_layer"])
+        table = self.frame.drop(columns=["cohort", "bpp_layer", "accuracy_client_mean", "lam_used"])
         short = {"accuracy": "sampled", "accuracy_expected": "expected", "accuracy_threshold": "threshold"}
+        short["accuracy_client_worst"] = "worst client"
         for name in table.columns:
             if name in ACCURACIES:
                 table[name] = table[name].map(lambda v: "" if math.isnan(v) else f"{v:.1%}")
             elif name in WHOLE:
                 table[name] = table[name].map("{:,}".format)
             else:
-                table[name] = table[name].map("{:.1f}".format if name == "seconds" else "{:.3f}".format)
+                digits = 1 if name == "seconds" else 3
+                table[name] = table[name].map(lambda v, digits=digits: "" if math.isnan(v) else f"{v:.{digits}f}")
         return table.rename(columns=short)
 
     def __str__(self) -> str:

@@ -30,6 +30,9 @@ LABELS = {
     "bpp_downlink": "measured downlink (bpp)",
     "bpp_kl": "KL to the broadcast (bpp)",
     "density": "share of ones in the mask",
+    "accuracy_client_mean": "accuracy, mean over clients",
+    "accuracy_client_worst": "accuracy, worst client",
+    "lam_used": "λ of the round",
 }
 
 
@@ -69,6 +72,33 @@ def probabilities(thetas: Mapping[str, Any], title: str = "") -> Figure:
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("share of all weights")
     figure.suptitle(title)
+    return figure
+
+
+def holdings(counts: Any, title: str = "") -> Figure:
+    """Who holds what: a bubble a client and class, its area the number of training images.
+
+    Args:
+        counts: (clients, classes), as from `fedsparse.partition.holdings`.
+        title: what the figure shows.
+    """
+    clients, classes = counts.shape
+    inches = 0.32  # a cell: bubbles of neighbours touch at most
+    figure = Figure(figsize=(max(4.0, inches * clients + 1.6), inches * classes + 1.2), layout="constrained")
+    axes = figure.subplots()
+    k, c = counts.nonzero()
+    most = (0.9 * inches * 72) ** 2
+    axes.scatter(k, c, s=most * counts[k, c] / counts.max(), color=OKABE_ITO[0], linewidths=0)
+    axes.set(xlabel="client", ylabel="class", title=title, xlim=(-0.6, clients - 0.4), ylim=(classes - 0.4, -0.6))
+    axes.set_xticks(range(0, clients, -(-clients // 30)))
+    axes.set_yticks(range(0, classes, -(-classes // 30)))
+    axes.set_axisbelow(True)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.annotate(
+        f"largest: {counts.max():,} images", (1, 0), (0, -30), "axes fraction", "offset points", ha="right", va="top",
+        annotation_clip=False, fontsize=8,
+    )  # fmt: skip
     return figure
 
 

@@ -4,6 +4,7 @@ All sums are of whole numbers, so θ does not depend on the order in which the m
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from fedsparse.codec import MOST_LEVELS, Broadcast, Report, Theta, decode_mask
 from fedsparse.entropy import layer_entropy, mask_entropy
 from fedsparse.errors import MessageError
-from fedsparse.randomness import permutation
+from fedsparse.randomness import permutation, uniforms
 
 
 def sample_cohort(clients: int, size: int, seed: int, round: int) -> list[int]:
@@ -19,6 +20,11 @@ def sample_cohort(clients: int, size: int, seed: int, round: int) -> list[int]:
     if size in (0, clients):
         return list(range(clients))
     return sorted(permutation(clients, seed, "cohort", round)[:size].tolist())
+
+
+def answering(cohort: Sequence[int], dropout: float, seed: int, round: int) -> list[int]:
+    """Those of a cohort that answer: each is lost with probability `dropout`, keyed by (seed, round, client) alone."""
+    return [k for k in cohort if uniforms(1, seed, "dropout", round, k)[0] >= dropout]
 
 
 @dataclass(frozen=True)

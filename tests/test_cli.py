@@ -51,6 +51,9 @@ def refused(*arguments: str, cwd: Path) -> str:
         (["clients=5000"], "cannot be dealt to 5000 clients"),
         (["--multirun", "lam=1,x"], "lam='x'"),
         (["--multirun", "lam=glob(*)"], "lam=0,1"),
+        (["partition=classes", "classes_per_client=11"], "ask for at most 10"),
+        (["partition=classes", "clients=4", "classes_per_client=2"], "8 of 10 classes"),
+        (["preset=demo", "target_bpp=0.15"], "needs lam=0"),
         (["preset=null"], "no preset 'None'"),
         (["hydra/launcher=nope"], "hydra/launcher/nope"),
     ],
@@ -99,7 +102,18 @@ def test_a_sweep_with_a_failure_does_the_rest_and_says_so(tmp_path):
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "not one of digits" in done.stderr
-    assert "runs/digits-mlp" in done.stdout
+    assert "failed: nope-mlp" in done.stdout
+    assert "0 of 2 rounds" in done.stdout
+    (table,) = tmp_path.glob("runs/sweep-*.csv")
+    assert f"in runs/{table.name}" in done.stdout
+    assert table.read_text().count("\n") == 1 + 2 + 1, "two rounds of the one, one line for the other"
+
+
+def test_a_target_that_is_missed_is_one_line_at_the_end(tmp_path):
+    done = fedsparse(*TINY, "target_bpp=0.01", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "target_bpp=0.01 was not met" in done.stdout.splitlines()[-1]
+    assert "Warning" not in done.stderr
 
 
 def test_hydra_shows_the_composed_settings_and_runs_nothing(tmp_path):

@@ -17,7 +17,7 @@ from fedsparse.regularizers import REGULARIZERS
 def trained(experiment: Experiment, client: int = 0, round: int = 1, theta: float = 0.3) -> torch.Tensor:
     federation = Federation(experiment)
     start = torch.full((federation.network.layout.n,), theta)
-    return train(federation.network, federation.clients[client], start, experiment, round)[0]
+    return train(federation.network, federation.clients[client], start, experiment, round, experiment.lam)[0]
 
 
 @pytest.mark.parametrize(
@@ -55,17 +55,18 @@ def test_one_step_of_sgd_is_the_gradient_of_the_loss_written_out(tiny):
     F.cross_entropy(federation.network(client.images, mask), client.labels).backward()
     for lam, regularizer, extra in [(0, "sparsity", 0.0), (9, "sparsity", 9 * 0.3 * 0.7 / n), (9, "kl", 0.0)]:
         options = experiment.replace(lam=lam, regularizer=regularizer)
-        got, _ = train(federation.network, client, start, options, 1)
+        got, _ = train(federation.network, client, start, options, 1, lam)
         assert torch.allclose(got, scores.detach() - 2.0 * (scores.grad + extra), atol=1e-5), (lam, regularizer)
 
 
 def test_local_draws_are_keyed_by_client_and_by_round(tiny):
     # The same data at two clients: only their keys differ.
-    federation = Federation(tiny.replace(local_epochs=1, batch_size=1000))
+    tiny = tiny.replace(local_epochs=1, batch_size=1000)
+    federation = Federation(tiny)
     one, two = federation.clients[0], federation.clients[1]
     two.images, two.labels = one.images, one.labels
     start = torch.full((federation.network.layout.n,), 0.4)
-    go = lambda client, round: train(federation.network, client, start, federation.experiment, round)[0]  # noqa: E731
+    go = lambda client, round: train(federation.network, client, start, tiny, round, 0.0)[0]  # noqa: E731
     assert torch.equal(go(one, 1), go(one, 1))
     assert not torch.equal(go(one, 1), go(two, 1))
     assert not torch.equal(go(one, 1), go(one, 2))
@@ -94,7 +95,7 @@ def test_the_report_is_true(tiny):
     broadcast = codec.decode_theta(message, federation.network.layout)
     theta = torch.from_numpy(broadcast.theta.probabilities())
     mask, report = codec.decode_mask(federation.algorithm.local_update(message, client), broadcast)
-    scores, loss = train(federation.network, client, theta, tiny, 1)
+    scores, loss = train(federation.network, client, theta, tiny, 1, 0.0)
     assert np.array_equal(mask, draw(scores, tiny, 1, 2).numpy())
     assert (report.client, report.samples) == (2, len(client.labels))
     assert report.loss == pytest.approx(loss)
@@ -137,24 +138,34 @@ def test_three_ways_to_evaluate(tiny):
     federation = Federation(tiny)
     images, labels = federation.test
     theta = np.random.default_rng(0).random(federation.network.layout.n).astype(np.float32)
-    got = evaluate(federation.network, theta, images, labels, seed=0, round=1)
+    got = evaluate(federation.network, theta, images, labels, 0, 1, federation.holdings)
     measure = lambda mask: accuracy(federation.network, torch.as_tensor(mask).float(), images, labels)  # noqa: E731
     assert got["accuracy_expected"] == measure(theta)
     assert got["accuracy_threshold"] == measure(theta > 0.5)
     assert got["accuracy"] != got["accuracy_expected"], "sampled networks are others"
-    assert got["accuracy"] != evaluate(federation.network, theta, images, labels, 0, 2)["accuracy"], "keyed by round"
+    assert (
+        got["accuracy"] != evaluate(federation.network, theta, images, labels, 0, 2, federation.holdings)["accuracy"]
+    ), "keyed by round"
 
 
 def test_sampled_accuracy_is_the_mean_of_three_different_masks(tiny, monkeypatch):
     from fedsparse import evaluation
 
     used = []
-    monkeypatch.setattr(evaluation, "accuracy", lambda network, mask, *_: used.append(mask) or float(len(used)))
+
+    def hits(network, mask, *_):  # of 8 images: 1 with the first mask, 2 with the second, ...; the 4th is θ ⊙ w
+        used.append(mask)
+        return torch.arange(8) < len(used)
+
+    monkeypatch.setattr(evaluation, "hits", hits)
     theta = np.full(Federation(tiny).network.layout.n, 0.5, np.float32)
-    images = torch.zeros(1, 1, 8, 8)
-    got = evaluation.evaluate(None, theta, images, torch.zeros(1), 0, 1)
-    assert got["accuracy"] == 2.0, "the mean of 1, 2 and 3"
-    assert len({tuple(m.tolist()) for m in used[:3]}) == 3
+    images, labels = torch.zeros(8, 1, 8, 8), torch.zeros(8, dtype=torch.int64)
+    got = evaluation.evaluate(None, theta, images, labels, 0, 1, np.ones((1, 1), np.int64))
+    sampled = [m for m in used if set(m.tolist()) == {0.0, 1.0}]
+    assert len({tuple(m.tolist()) for m in sampled}) == len(sampled) == 3
+    which = [i + 1 for i, m in enumerate(used) if set(m.tolist()) == {0.0, 1.0}]
+    assert got["accuracy"] == pytest.approx(sum(which) / 3 / 8)
+    assert len(used) == 5, "the expected network is passed once"
 
 
 def test_accuracy_is_measured_on_the_test_images(tiny):

@@ -40,7 +40,7 @@ def thetas(draw):
     seed = draw(st.integers(0, 2**32 - 1))
     spread = draw(st.sampled_from([0.0, 0.5, 1.0]))  # all equal, half the levels, all of them
     levels = np.random.default_rng(seed).integers(0, int(spread * top) + 1, layout.n).astype(np.uint8)
-    return Theta(levels, top, draw(st.sampled_from([0.0, 0.01, 0.25]))), layout
+    return Theta(levels, top, draw(st.sampled_from([0.0, 0.01, 0.25])), draw(st.sampled_from([0.0, 0.1, 1e6]))), layout
 
 
 @given(thetas(), st.sampled_from(codec.CODECS), st.integers(0, 2**32 - 1))
@@ -51,6 +51,7 @@ def test_theta_survives_the_wire(theta_and_layout, method, round):
     assert np.array_equal(got.theta.levels, theta.levels)
     assert (got.theta.top, got.round) == (theta.top, round)
     assert got.theta.clip == pytest.approx(theta.clip)
+    assert got.theta.lam == np.float32(theta.lam)
     assert np.all(
         np.abs(got.theta.probabilities() - np.clip(theta.levels / theta.top, theta.clip, 1 - theta.clip)) < 1e-6
     )
@@ -194,6 +195,12 @@ def test_a_mask_fits_one_broadcast_only():
 def test_an_impossible_report_is_refused(report):
     with pytest.raises(MessageError, match="report"):
         codec.decode_mask(codec.encode_mask(MASK, report, BROADCAST), BROADCAST)
+
+
+@pytest.mark.parametrize("lam", [-1.0, float("inf"), float("nan")])
+def test_an_impossible_lam_is_refused(lam):
+    with pytest.raises(MessageError, match="λ of"):
+        codec.decode_theta(codec.encode_theta(Theta(LEVELS, 10, 0.01, lam), 0, LAYOUT), LAYOUT)
 
 
 def test_a_level_above_the_highest_is_refused():

@@ -2,11 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fedsparse import DataError, data
-from fedsparse.partition import split
 
 
 def arrays(classes: int = 3, **changes) -> dict[str, np.ndarray]:
@@ -107,17 +104,3 @@ def test_real_mnist(mnist_root):
     assert mnist.shape == (1, 28, 28)
     assert (len(mnist.y_train), len(mnist.y_test), mnist.classes) == (10_000, 10_000, 10)
     assert mnist.source == "real MNIST, 10,000 of 60,000 training images"
-
-
-@given(st.integers(1, 300), st.integers(1, 50), st.integers(0, 2**63 - 1))
-def test_an_iid_partition_deals_every_index_once_in_equal_parts(images, clients, seed):
-    labels = np.zeros(images, np.int64)
-    if images < clients:
-        with pytest.raises(DataError, match="at least one"):
-            split("iid", labels, clients, seed)
-        return
-    parts = split("iid", labels, clients, seed)
-    sizes = [len(p) for p in parts]
-    assert sorted(np.concatenate(parts).tolist()) == list(range(images))
-    assert len(parts) == clients
-    assert max(sizes) - min(sizes) <= 1

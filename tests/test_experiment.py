@@ -28,6 +28,14 @@ from fedsparse.experiment import SETTINGS, schema_table
         ({"dataset": 3}, ["dataset=3", "text"]),
         ({"clients": 3, "cohort": 4}, ["cohort=4", "clients (3)"]),
         ({"clip": 0, "lam": 1, "regularizer": "kl"}, ["clip > 0"]),
+        ({"clip": 0, "target_bpp": 0.3, "regularizer": "entropy"}, ["clip > 0"]),
+        ({"target_bpp": 0.3, "lam": 1}, ["target_bpp=0.3", "lam=0"]),
+        ({"target_bpp": 0.3, "lam_warmup": 5}, ["target_bpp=0.3", "lam_warmup=0"]),
+        ({"target_bpp": 0.3, "codec": "packed"}, ["codec=context", "1 bpp"]),
+        ({"partition": "shards", "size_skew": 1}, ["size_skew=1", "equal by definition"]),
+        ({"partition": "dirichlet", "size_skew": 1}, ["size_skew=1", "unequal already"]),
+        ({"alpha": 0.001}, ["alpha=0.001", "0.01 to 100"]),
+        ({"dropout": 1.5}, ["dropout=1.5", "0 to 1"]),
     ],
 )
 def test_a_bad_setting_is_refused_in_one_line_that_helps(settings, words):

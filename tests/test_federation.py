@@ -332,7 +332,7 @@ def test_import_is_light():
 
 def test_states_are_frozen_and_flat(tiny):
     state = Federation(tiny).state
-    assert all(isinstance(getattr(state, f.name), int | np.ndarray) for f in dataclasses.fields(state))
+    assert all(isinstance(getattr(state, f.name), int | float | np.ndarray) for f in dataclasses.fields(state))
     with pytest.raises(dataclasses.FrozenInstanceError):
         state.round = 3
 
@@ -353,4 +353,4 @@ def test_parallel_runs_are_the_same_runs(tiny):
     assert varied(experiments) == ["seed"]
     table = tidy(runs)
     assert table["seed"].tolist() == [0, 1]
-    assert summary(runs)["seed"].tolist() == [0, 1]
+    assert summary(runs)["seeds"].tolist() == [2]

@@ -1,0 +1,75 @@
+"""λ of a round: constant, warming up, or following a target rate; and why a target was not met."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fedsparse.experiment import Experiment
+
+STEP, DAMPING = 0.4, 1.5
+"""Of the controller, in log(1 + λ / SMALL): for a rate of e times the target, and for one of e times the last."""
+SMALL, MOST = 0.3, 1e6
+"""λ below which steps are absolute, not relative; and λ that is not exceeded."""
+LOOK = 5
+"""Rounds at the end of a run whose mean rate is held against the target."""
+NEAR = 0.1
+"""Share of the target within which it counts as met."""
+
+
+def first_lam(experiment: Experiment) -> float:
+    """λ of round 1: a controller begins at 0, since a large λ kills a network before the loss has a say."""
+    return 0.0 if experiment.target_bpp else scheduled(experiment, 1)
+
+
+def next_lam(experiment: Experiment, round: int, lam: float, rate: float, before: float) -> float:
+    """λ of the round after `round`.
+
+    Args:
+        lam: λ of `round`.
+        rate: what it cost, in bpp measured; 0 if nobody answered.
+        before: the same of the last round before in which anybody answered; 0 if there is none.
+    """
+    if not experiment.target_bpp:
+        return scheduled(experiment, round + 1)
+    return dual_step(lam, rate, before or rate, experiment.target_bpp) if rate else lam
+
+
+def scheduled(experiment: Experiment, round: int) -> float:
+    """lam · min(1, (t − 1) / w) in round t, with a warm-up of w rounds; lam without."""
+    warmup = experiment.lam_warmup
+    return experiment.lam * min(1.0, (round - 1) / warmup) if warmup else experiment.lam
+
+
+def dual_step(lam: float, rate: float, before: float, target: float) -> float:
+    """One step of dual ascent on min loss subject to rate ≤ target, in u = log(1 + λ / SMALL).
+
+        u ← max(0, u + STEP · clip(ln(rate / target), −1, 1) + DAMPING · ln(rate / before))
+
+    The second term is the proportional one of Stooke et al. (ICML 2020, section 4): the rate falls by itself while a
+    network learns, and lags behind λ, so that without it λ overshoots. λ's right size differs by orders of magnitude
+    between networks and optimizers: in u, steps are relative, but for the smallest, where 0 can be reached.
+    """
+    error = min(1.0, max(-1.0, math.log(rate / target)))
+    u = math.log1p(lam / SMALL) + STEP * error + DAMPING * math.log(rate / before)
+    return min(MOST, SMALL * math.expm1(max(0.0, u)))
+
+
+def missed_target(experiment: Experiment, history: Sequence[Mapping[str, Any]]) -> str:
+    """One line on why the mean rate of the last rounds is not within a tenth of `target_bpp`; empty if it is."""
+    target = experiment.target_bpp
+    answered = [row for row in history if row["cohort"]][-LOOK:]
+    if not target or not answered:
+        return ""
+    rate = math.fsum(row["bpp_uplink"] for row in answered) / len(answered)
+    if abs(rate - target) <= NEAR * target:
+        return ""
+    lams = [row["lam_used"] for row in answered]
+    missed = f"target_bpp={target:g} was not met: the last {len(answered)} rounds sent {rate:.3g} bpp"
+    if rate < target:
+        if not any(lams):
+            return f"{missed} at λ = 0, so the target is above what this federation sends"
+        return f"{missed}, with λ = {lams[-1]:.3g} still falling: more rounds may do"
+    falling = answered[-1]["bpp_uplink"] < (1 - NEAR) * answered[0]["bpp_uplink"]
+    if falling:
+        return f"{missed} and falling, with λ = {lams[-1]:.3g}: more rounds may do"
+    return f"{missed} and no longer falls, with λ = {lams[-1]:.3g}: the target is below what this method reaches"
