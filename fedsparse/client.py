@@ -1,5 +1,6 @@
 """Local training of one client, plain and readable: decode θ, train the scores, sample a mask, encode it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -44,22 +45,52 @@ def train(
     Raises:
         RunError: the loss or the scores are no longer finite numbers.
     """
-    device = theta.device
-    order = torch_generator("cpu", experiment.seed, "order", round, client.index)
-    noise = torch_generator(device, experiment.seed, "masks", round, client.index)
+    noise = torch_generator(theta.device, experiment.seed, "masks", round, client.index)
     regularizer = REGULARIZERS[experiment.regularizer]
     start = torch.logit(theta)
-    scores = start.clone().requires_grad_()
-    optimizer = _optimizer(scores, client, experiment)
+
+    def logits(scores: Tensor, images: Tensor) -> Tensor:
+        return network(images, sample_mask(scores, noise, experiment.estimator))
+
+    def penalty(scores: Tensor) -> Tensor:
+        return experiment.lam * regularizer(scores, start)
+
+    return descend(start, logits, client, experiment, round, experiment.lr, penalty if experiment.lam else None)
+
+
+def descend(
+    start: Tensor,
+    logits: Callable[[Tensor, Tensor], Tensor],
+    client: Client,
+    experiment: Experiment,
+    round: int,
+    lr: float,
+    penalty: Callable[[Tensor], Tensor] | None = None,
+) -> tuple[Tensor, float]:
+    """The local steps of every algorithm: from `start`, descend cross-entropy(logits(values, x)) + penalty(values).
+
+    Args:
+        start: what is trained, scores or weights, as the round begins: (n,) float32 on the device.
+        logits: of a batch of images, given the values.
+        round: keys the order of the images together with the client's index.
+
+    Returns:
+        The trained values, (n,), and the mean cross-entropy over the steps.
+
+    Raises:
+        RunError: the loss or the values are no longer finite numbers.
+    """
+    order = torch_generator("cpu", experiment.seed, "order", round, client.index)
+    values = start.clone().requires_grad_()
+    optimizer = _optimizer(values, client, experiment, lr)
 
     losses = []
     for _ in range(experiment.local_epochs):
-        for batch in torch.randperm(len(client.labels), generator=order).to(device).split(experiment.batch_size):
-            mask = sample_mask(scores, noise, experiment.estimator)
-            loss = F.cross_entropy(network(client.images[batch], mask), client.labels[batch])
+        for batch in torch.randperm(len(client.labels), generator=order).to(start.device).split(experiment.batch_size):
+            loss = F.cross_entropy(logits(values, client.images[batch]), client.labels[batch])
             losses.append(loss.detach())
-            if experiment.lam:
-                loss = loss + experiment.lam * regularizer(scores, start)
+            if penalty:
+                loss = loss + penalty(values)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -67,9 +98,9 @@ def train(
     if experiment.optimizer_state == "kept":
         client.memory["optimizer"] = optimizer.state_dict()["state"]
     mean_loss = torch.stack(losses).mean().item()
-    if not torch.isfinite(torch.tensor(mean_loss)) or scores.isnan().any():
-        raise RunError(f"training diverged at client {client.index} in round {round}: try lr below {experiment.lr:g}")
-    return scores.detach(), mean_loss
+    if not torch.isfinite(torch.tensor(mean_loss)) or values.isnan().any():
+        raise RunError(f"training diverged at client {client.index} in round {round}: try a learning rate below {lr:g}")
+    return values.detach(), mean_loss
 
 
 def draw(scores: Tensor, experiment: Experiment, round: int, client: int) -> Tensor:
@@ -78,10 +109,10 @@ def draw(scores: Tensor, experiment: Experiment, round: int, client: int) -> Ten
     return sample_mask(scores, generator).to(torch.uint8)
 
 
-def _optimizer(scores: Tensor, client: Client, experiment: Experiment) -> torch.optim.Optimizer:
+def _optimizer(values: Tensor, client: Client, experiment: Experiment, lr: float) -> torch.optim.Optimizer:
     if experiment.optimizer == "sgd":
-        return torch.optim.SGD([scores], lr=experiment.lr)
-    optimizer = torch.optim.Adam([scores], lr=experiment.lr, fused=True)
+        return torch.optim.SGD([values], lr=lr)
+    optimizer = torch.optim.Adam([values], lr=lr, fused=True)
     if "optimizer" in client.memory:
         whole = optimizer.state_dict()
         optimizer.load_state_dict({**whole, "state": client.memory["optimizer"]})
