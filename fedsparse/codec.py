@@ -45,6 +45,13 @@ class Kind(IntEnum):
     THETA = 1
     MASK = 2
     NETWORK = 3
+    WEIGHTS = 16  # from here on those of weight_codec.py
+    VOTES = 17
+    UPDATE = 18
+    SIGNS = 19
+    QSGD = 20
+    EDEN = 21
+    WEIGHT_NETWORK = 22
 
 
 @dataclass(frozen=True)
@@ -166,13 +173,13 @@ def encode_network(mask: np.ndarray, layout: Layout, description: bytes) -> byte
     return _message(Kind.NETWORK, "context", 0, layout, 0, payload)
 
 
-def network_description(message: bytes) -> bytes:
-    """The description in a message of `encode_network`, read before the layout is known.
+def network_description(message: bytes, kind: Kind = Kind.NETWORK) -> bytes:
+    """The description in a message of `encode_network`, or of another such kind, read before the layout is known.
 
     Raises:
         MessageError: the message is too short for the description that it announces, or of another kind.
     """
-    _header(message, Kind.NETWORK)
+    _header(message, kind)
     start = HEADER_BYTES + 2
     (length,) = _unpack(struct.Struct("<H"), message[HEADER_BYTES:])
     if len(message) < start + length:
