@@ -79,7 +79,8 @@ class History(Sequence[Mapping[str, Any]]):
             elif name in WHOLE:
                 table[name] = table[name].map("{:,}".format)
             else:
-                table[name] = table[name].map("{:.1f}".format if name == "seconds" else "{:.3f}".format)
+                digits = 1 if name == "seconds" else 3
+                table[name] = table[name].map(lambda v, digits=digits: "" if math.isnan(v) else f"{v:.{digits}f}")
         return table.rename(columns=short)
 
     def __str__(self) -> str:
