@@ -214,6 +214,20 @@ def test_gradients_go_straight_through(algorithm, slope):
     assert torch.allclose(scores.grad, weights * slope(scores.detach()))
 
 
+def test_scores_begin_at_the_votes_and_ties_are_broken_alike_everywhere():
+    masks = made("fed_mask")
+    theta = torch.tensor([0.01, 0.5, 0.99]).repeat_interleave(100)
+    start = masks.start(theta)
+    assert torch.equal(start, masks.start(theta))
+    offsets = start - (2 * theta - 1)
+    assert 0.05 < offsets.abs().max() <= 0.1 + 1e-6
+    assert len(offsets.unique()) > 290
+    assert not torch.equal(start, made("fed_mask", seed=1).start(theta))
+    first = masks.network(masks.init())
+    assert 0.3 < np.mean(first > 0.5) < 0.7
+    assert len(np.unique(first)) > 30, "the first scores are random, not ½ everywhere"
+
+
 @pytest.mark.parametrize("algorithm", MASKS)
 def test_the_sent_mask_is_the_thresholded_one_and_its_report_true(tiny, algorithm):
     federation = Federation(tiny.replace(algorithm=algorithm, density=0.3))
