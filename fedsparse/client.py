@@ -1,6 +1,6 @@
 """Local training of one client, plain and readable: decode θ, train the scores, sample a mask, encode it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -49,26 +49,55 @@ def train(
     noise = torch_generator(theta.device, experiment.seed, "masks", round, client.index)
     regularizer = REGULARIZERS[experiment.regularizer]
     start = torch.logit(theta)
-    scores = start.clone().requires_grad_()
-    optimizer = optimizer_for(scores, experiment)
+
+    def logits(scores: Tensor, images: Tensor) -> Tensor:
+        return network(images, sample_mask(scores, noise, experiment.estimator))
+
+    def pull(scores: Tensor) -> Tensor:
+        return lam * regularizer.gradient(torch.sigmoid(scores), scores, start)
+
+    return descend(start, logits, client, experiment, round, experiment.lr, pull if lam else None)
+
+
+def descend(
+    start: Tensor,
+    logits: Callable[[Tensor, Tensor], Tensor],
+    client: Client,
+    experiment: Experiment,
+    round: int,
+    lr: float,
+    pull: Callable[[Tensor], Tensor] | None = None,
+) -> tuple[Tensor, float]:
+    """The local steps of every algorithm: from `start`, descend cross-entropy(logits(values, x)).
+
+    Args:
+        start: what is trained, scores or weights, as the round begins: (n,) float32 on the device.
+        logits: of a batch of images, given the values.
+        round: keys the order of the images together with the client's index.
+        pull: what is added to the gradient, a function of the values: a regularizer's.
+
+    Returns:
+        The trained values, (n,), and the mean cross-entropy over the steps.
+
+    Raises:
+        RunError: the loss or the values are no longer finite numbers.
+    """
+    values = start.clone().requires_grad_()
+    optimizer = optimizer_for(values, experiment, lr)
     if "optimizer" in client.memory:
         optimizer.load_state_dict(optimizer.state_dict() | {"state": client.memory["optimizer"]})
 
     losses = []
     for batch in batches(client, experiment, round):
-        mask = sample_mask(scores, noise, experiment.estimator)
-        loss = F.cross_entropy(network(client.images[batch], mask), client.labels[batch])
+        loss = F.cross_entropy(logits(values, client.images[batch]), client.labels[batch])
         losses.append(loss.detach())
-        (gradient,) = torch.autograd.grad(loss, scores)
-        if lam:
-            s = scores.detach()
-            gradient = gradient + lam * regularizer.gradient(torch.sigmoid(s), s, start)
-        scores.grad = gradient
+        (gradient,) = torch.autograd.grad(loss, values)
+        values.grad = gradient + pull(values.detach()) if pull else gradient
         optimizer.step()
 
     if experiment.optimizer_state == "kept":
         client.memory["optimizer"] = optimizer.state_dict()["state"]
-    return scores.detach(), mean_loss(losses, scores.detach(), client, experiment, round)
+    return values.detach(), mean_loss(losses, values.detach(), client, round, lr)
 
 
 def batches(client: Client, experiment: Experiment, round: int) -> Iterator[Tensor]:
@@ -79,11 +108,11 @@ def batches(client: Client, experiment: Experiment, round: int) -> Iterator[Tens
         yield from shuffled.split(experiment.batch_size)
 
 
-def mean_loss(losses: list[Tensor], scores: Tensor, client: Client, experiment: Experiment, round: int) -> float:
-    """The mean over the steps. Raises `RunError` if it, or a score, is not a number any more."""
+def mean_loss(losses: list[Tensor], values: Tensor, client: Client, round: int, lr: float) -> float:
+    """The mean over the steps. Raises `RunError` if it, or one of the values, is not a number any more."""
     mean = torch.stack(losses).mean()
-    if not (torch.isfinite(mean) & ~scores.isnan().any()):
-        raise RunError(f"training diverged at client {client.index} in round {round}: try lr below {experiment.lr:g}")
+    if not (torch.isfinite(mean) & ~values.isnan().any()):
+        raise RunError(f"training diverged at client {client.index} in round {round}: try a learning rate below {lr:g}")
     return mean.item()
 
 
@@ -93,8 +122,8 @@ def draw(scores: Tensor, experiment: Experiment, round: int, client: int) -> Ten
     return sample_mask(scores, generator).to(torch.uint8)
 
 
-def optimizer_for(scores: Tensor, experiment: Experiment) -> torch.optim.Optimizer:
-    """The local optimizer over one tensor of scores."""
+def optimizer_for(values: Tensor, experiment: Experiment, lr: float) -> torch.optim.Optimizer:
+    """The local optimizer over one tensor, of scores or weights."""
     if experiment.optimizer == "sgd":
-        return torch.optim.SGD([scores], lr=experiment.lr)
-    return torch.optim.Adam([scores], lr=experiment.lr, fused=True, capturable=scores.is_cuda)
+        return torch.optim.SGD([values], lr=lr)
+    return torch.optim.Adam([values], lr=lr, fused=True, capturable=values.is_cuda)

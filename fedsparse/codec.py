@@ -1,12 +1,6 @@
 """θ, masks and networks to bytes and back: everything that crosses the network, or lies in a file, is made here.
 
-A message is a header and a payload:
-
-    magic "FSP1" | kind | codec | round | n | layout | reference | payload length | checksum     34 bytes
-    payload
-
-`layout` is a hash of the layers' shapes. `reference` is the checksum of the broadcast that a mask was coded against,
-0 otherwise. The checksum (CRC-32) covers all the rest. Two codecs:
+A message is a header (`wire.py`) and a payload, in one of two codecs:
 
 - `packed`: bits as they are, 8 a byte; what "1 bit per parameter" means.
 - `context`: a range coder (constriction) with one distribution a context. A context is a number that both ends derive
@@ -20,9 +14,7 @@ again and compares.
 """
 
 import struct
-import zlib
 from dataclasses import dataclass
-from enum import IntEnum
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -30,22 +22,10 @@ import numpy as np
 from fedsparse.coding import Contexts, pack_bits, pack_levels, range_decode, range_encode, unpack_bits, unpack_levels
 from fedsparse.errors import MessageError
 from fedsparse.models import Layout
+from fedsparse.wire import HEADER_BYTES, Kind, check_same, header_of, message_of, open_message, unpack
 
-MAGIC = b"FSP1"  # the last character is the version
-HEADER = struct.Struct("<4sBBII8sII")
-CHECKSUM = struct.Struct("<I")
-HEADER_BYTES = HEADER.size + CHECKSUM.size
-CODECS = ("packed", "context")
 MOST_LEVELS = 255
 MOST_CONTEXTS = 16
-
-
-class Kind(IntEnum):
-    """What a message holds."""
-
-    THETA = 1
-    MASK = 2
-    NETWORK = 3
 
 
 @dataclass(frozen=True)
@@ -111,7 +91,7 @@ def encode_theta(theta: Theta, round: int, layout: Layout, codec: str = "context
         payload += pack_levels(theta.levels, theta.top)
     else:
         payload += range_encode(theta.levels, _theta_contexts(layout, theta.top), theta.top + 1)
-    return _message(Kind.THETA, codec, round, layout, 0, payload)
+    return message_of(Kind.THETA, codec, round, layout, 0, payload)
 
 
 def decode_theta(message: bytes, layout: Layout) -> Broadcast:
@@ -120,8 +100,8 @@ def decode_theta(message: bytes, layout: Layout) -> Broadcast:
     Raises:
         MessageError: anything that `encode_theta` would not have made.
     """
-    header, payload = _open(message, Kind.THETA, layout)
-    top, clip, lam = _unpack(THETA, payload)
+    header, payload = open_message(message, Kind.THETA, layout)
+    top, clip, lam = unpack(THETA, payload)
     if top < 1 or not 0 <= clip < 0.5 or not 0 <= lam < np.inf:
         raise MessageError(f"θ with {top} as its highest level, a clip of {clip} and a λ of {lam}")
     body = payload[THETA.size :]
@@ -130,7 +110,7 @@ def decode_theta(message: bytes, layout: Layout) -> Broadcast:
     else:
         levels = range_decode(body, _theta_contexts(layout, top), top + 1).astype(np.uint8)
     theta = Theta(levels, top, clip, lam)
-    _same(message, encode_theta(theta, header.round, layout, header.codec))
+    check_same(message, encode_theta(theta, header.round, layout, header.codec))
     return Broadcast(theta, header.round, layout, header.checksum)
 
 
@@ -138,7 +118,7 @@ def encode_mask(mask: np.ndarray, report: Report, broadcast: Broadcast, codec: s
     """An update: one sampled mask, shape (n,) of 0 and 1, coded against the broadcast that it answers."""
     payload = REPORT.pack(report.client, report.samples, report.loss, report.kl)
     payload += pack_bits(mask) if codec == "packed" else range_encode(mask, broadcast.contexts, 2)
-    return _message(Kind.MASK, codec, broadcast.round, broadcast.layout, broadcast.checksum, payload)
+    return message_of(Kind.MASK, codec, broadcast.round, broadcast.layout, broadcast.checksum, payload)
 
 
 def decode_mask(message: bytes, broadcast: Broadcast) -> tuple[np.ndarray, Report]:
@@ -147,12 +127,12 @@ def decode_mask(message: bytes, broadcast: Broadcast) -> tuple[np.ndarray, Repor
     Raises:
         MessageError: anything that `encode_mask` would not have made for this very broadcast.
     """
-    header, payload = _open(message, Kind.MASK, broadcast.layout)
+    header, payload = open_message(message, Kind.MASK, broadcast.layout)
     if header.round != broadcast.round:
         raise MessageError(f"a mask of round {header.round}; this is round {broadcast.round}")
     if header.reference != broadcast.checksum:
         raise MessageError("a mask coded against another θ than this round's broadcast")
-    report = Report(*_unpack(REPORT, payload))
+    report = Report(*unpack(REPORT, payload))
     if not (np.isfinite(report.loss) and report.kl >= 0 and report.samples >= 1):
         raise MessageError(f"a mask with an impossible report: {report}")
     body = payload[REPORT.size :]
@@ -160,25 +140,25 @@ def decode_mask(message: bytes, broadcast: Broadcast) -> tuple[np.ndarray, Repor
         mask = unpack_bits(body, broadcast.layout.n)
     else:
         mask = range_decode(body, broadcast.contexts, 2).astype(np.uint8)
-    _same(message, encode_mask(mask, report, broadcast, header.codec))
+    check_same(message, encode_mask(mask, report, broadcast, header.codec))
     return mask, report
 
 
 def encode_network(mask: np.ndarray, layout: Layout, description: bytes) -> bytes:
     """A network as a file: its description, and its mask coded with one context a layer."""
     payload = struct.pack("<H", len(description)) + description + range_encode(mask, _layers(layout), 2)
-    return _message(Kind.NETWORK, "context", 0, layout, 0, payload)
+    return message_of(Kind.NETWORK, "context", 0, layout, 0, payload)
 
 
-def network_description(message: bytes) -> bytes:
-    """The description in a message of `encode_network`, read before the layout is known.
+def network_description(message: bytes, kind: Kind = Kind.NETWORK) -> bytes:
+    """The description in a message of `encode_network`, or of another such kind, read before the layout is known.
 
     Raises:
         MessageError: the message is too short for the description that it announces, or of another kind.
     """
-    _header(message, Kind.NETWORK)
+    header_of(message, kind)
     start = HEADER_BYTES + 2
-    (length,) = _unpack(struct.Struct("<H"), message[HEADER_BYTES:])
+    (length,) = unpack(struct.Struct("<H"), message[HEADER_BYTES:])
     if len(message) < start + length:
         raise MessageError("the description is cut off")
     return message[start : start + length]
@@ -190,66 +170,11 @@ def decode_network(message: bytes, layout: Layout) -> np.ndarray:
     Raises:
         MessageError: anything that `encode_network` would not have made.
     """
-    _, payload = _open(message, Kind.NETWORK, layout)
+    _, payload = open_message(message, Kind.NETWORK, layout)
     description = network_description(message)
     mask = range_decode(payload[2 + len(description) :], _layers(layout), 2).astype(np.uint8)
-    _same(message, encode_network(mask, layout, description))
+    check_same(message, encode_network(mask, layout, description))
     return mask
-
-
-# --- header ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Header:
-    kind: int
-    codec: str
-    round: int
-    n: int
-    layout: bytes
-    reference: int
-    checksum: int
-
-
-def _message(kind: Kind, codec: str, round: int, layout: Layout, reference: int, payload: bytes) -> bytes:
-    head = HEADER.pack(MAGIC, kind, CODECS.index(codec), round, layout.n, layout.digest, reference, len(payload))
-    return head + CHECKSUM.pack(zlib.crc32(payload, zlib.crc32(head))) + payload
-
-
-def _header(message: bytes, kind: Kind) -> _Header:
-    """The header, its own fields checked, and the checksum over all."""
-    if len(message) < HEADER_BYTES:
-        raise MessageError(f"{len(message)} bytes are too short for a message: a header alone has {HEADER_BYTES}")
-    magic, got, codec, round, n, layout, reference, length = HEADER.unpack_from(message)
-    (checksum,) = CHECKSUM.unpack_from(message, HEADER.size)
-    if magic != MAGIC:
-        what = f"version {magic[3:]!r}" if magic[:3] == MAGIC[:3] else f"magic {magic!r}"
-        raise MessageError(f"not a message of this version of fedsparse: {what} instead of {MAGIC!r}")
-    if length != len(message) - HEADER_BYTES:
-        raise MessageError(f"a payload of {len(message) - HEADER_BYTES} bytes where the header announces {length}")
-    if checksum != zlib.crc32(memoryview(message)[HEADER_BYTES:], zlib.crc32(message[: HEADER.size])):
-        raise MessageError("damaged: the checksum does not fit")
-    if got != kind or codec >= len(CODECS):
-        raise MessageError(f"a message of kind {got}, codec {codec}, where a {kind.name.lower()} was expected")
-    return _Header(got, CODECS[codec], round, n, layout, reference, checksum)
-
-
-def _open(message: bytes, kind: Kind, layout: Layout) -> tuple[_Header, bytes]:
-    header = _header(message, kind)
-    if (header.n, header.layout) != (layout.n, layout.digest):
-        raise MessageError(f"for a network of {header.n} parameters in another layout; this one has {layout.n}")
-    return header, message[HEADER_BYTES:]
-
-
-def _unpack(fields: struct.Struct, payload: bytes) -> tuple:
-    if len(payload) < fields.size:
-        raise MessageError("the payload is cut off")
-    return fields.unpack_from(payload)
-
-
-def _same(message: bytes, again: bytes) -> None:
-    if message != again:
-        raise MessageError("bytes that no encoder makes: what they decode to is encoded differently")
 
 
 @lru_cache(maxsize=2)
@@ -259,4 +184,4 @@ def _layers(layout: Layout) -> Contexts:
 
 def _theta_contexts(layout: Layout, top: int) -> Contexts:
     """The layer; one context for all where θ has so many levels that a table a layer would not pay."""
-    return _layers(layout) if top < MOST_CONTEXTS else Contexts(np.zeros(layout.n, np.intp))
+    return _layers(layout) if top < MOST_CONTEXTS else Contexts.one(layout.n)

@@ -51,6 +51,11 @@ class Contexts:
         self.counts: list[int] = counts[counts > 0].tolist()
         """Symbols in each context that occurs."""
 
+    @classmethod
+    def one(cls, count: int) -> "Contexts":
+        """The same for all `count` symbols."""
+        return cls(np.zeros(count, np.intp))
+
     def __len__(self) -> int:
         return len(self.order)
 

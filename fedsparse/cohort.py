@@ -60,7 +60,7 @@ class Worker:
         self.regularized = False
         self.generator = torch.Generator(device)
         self.scores.grad = self.gradient
-        self.optimizer = optimizer_for(self.scores, experiment)
+        self.optimizer = optimizer_for(self.scores, experiment, experiment.lr)
         self.optimizer.step()  # with a gradient of zero: nothing but the optimizer's state comes into being
         self.graphs: dict[bool, Graph] = {}
 
@@ -82,7 +82,7 @@ class Worker:
         if self.experiment.optimizer_state == "kept":
             state = self.optimizer.state[self.scores].items()
             client.memory["optimizer"] = {0: {name: buffer.clone() for name, buffer in state}}
-        return self.scores.clone(), mean_loss(losses, self.scores, client, self.experiment, round)
+        return self.scores.clone(), mean_loss(losses, self.scores, client, round, self.experiment.lr)
 
     def _graph(self) -> "Graph":
         """The step with, or without, the regularizer: captured when it is first needed."""

@@ -1,4 +1,7 @@
-"""Three ways to evaluate a probability mask: sampled networks, the expected network θ ⊙ w, the threshold θ > ½."""
+"""Three ways to evaluate a probability mask: sampled networks, the expected network θ ⊙ w, the threshold θ > ½.
+
+Trained weights have one: all three are the same number.
+"""
 
 import numpy as np
 import torch
@@ -7,28 +10,29 @@ from torch import Tensor
 from fedsparse.models import MaskedNetwork
 from fedsparse.parallel import side_by_side, workers
 from fedsparse.randomness import torch_generator
+from fedsparse.weight_codec import Weights
 
 SAMPLES = 3
 BATCH = {"cpu": 256}
 """Images at a time: what fits a processor's caches (twice as fast as 2,048 on conv4); elsewhere 4,096."""
 
 
-def hits(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-    """Whether the largest logit of each image is its label's, (N,) bool; mask (n,) on the images' device."""
-    batch = BATCH.get(images.device.type, 4096)
-    parts = network.parts(network.weights(mask))
+def hits(network: MaskedNetwork, weights: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+    """Whether the largest logit of each image is its label's, (N,) bool; weights (n,) on the images' device."""
+    size = BATCH.get(images.device.type, 4096)
+    parts = network.parts(weights)
 
-    @torch.no_grad()  # holds for one thread only
+    @torch.no_grad()  # it holds for one thread only
     def some(batch: tuple[Tensor, Tensor]) -> Tensor:
         return network.through(batch[0], parts).argmax(1) == batch[1]
 
-    batches = list(zip(images.split(batch), labels.split(batch), strict=True))
+    batches = list(zip(images.split(size), labels.split(size), strict=True))
     return torch.cat(list(side_by_side(some, batches, min(workers(images.device), len(batches)))))
 
 
 def accuracy(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> float:
-    """Share of images whose largest logit is the label's, in [0, 1]."""
-    return hits(network, mask, images, labels).sum().item() / len(labels)
+    """Share of images whose largest logit is the label's, in [0, 1]; mask (n,) on the images' device."""
+    return hits(network, network.weights(mask), images, labels).sum().item() / len(labels)
 
 
 def client_accuracies(hit: np.ndarray, labels: np.ndarray, holdings: np.ndarray) -> np.ndarray:
@@ -52,7 +56,7 @@ def client_accuracies(hit: np.ndarray, labels: np.ndarray, holdings: np.ndarray)
 
 def evaluate(
     network: MaskedNetwork,
-    theta: np.ndarray,
+    theta: np.ndarray | Weights,
     images: Tensor,
     labels: Tensor,
     seed: int,
@@ -62,7 +66,7 @@ def evaluate(
     """Accuracy of θ on images: three ways, and of the expected network client by client.
 
     Args:
-        theta: (n,) probabilities.
+        theta: (n,) probabilities, or trained weights.
         seed, round: key of the sampled masks, so that a resumed run draws the same.
         holdings: training images of each client and class, (clients, classes), as from `partition.holdings`.
 
@@ -71,17 +75,21 @@ def evaluate(
         `accuracy_client_mean`, `accuracy_client_worst`: of `client_accuracies` over the whole population, for θ ⊙ w.
     """
     device = images.device
-    probability = torch.from_numpy(theta).to(device)
-    generator = torch_generator(device, seed, "evaluate", round)
-    noise = (torch.rand(len(theta), generator=generator, device=device) for _ in range(SAMPLES))
-    masks = [(u < probability).float() for u in noise]
-    measure = lambda mask: accuracy(network, mask, images, labels)  # noqa: E731
-    expected = hits(network, probability, images, labels).cpu().numpy()
+    if isinstance(theta, Weights):
+        expected = hits(network, torch.from_numpy(theta.values).to(device), images, labels).cpu().numpy()
+        sampled = threshold = float(expected.mean())
+    else:
+        probability = torch.from_numpy(theta).to(device)
+        generator = torch_generator(device, seed, "evaluate", round)
+        noise = (torch.rand(len(theta), generator=generator, device=device) for _ in range(SAMPLES))
+        sampled = sum(accuracy(network, (u < probability).float(), images, labels) for u in noise) / SAMPLES
+        threshold = accuracy(network, (probability > 0.5).float(), images, labels)
+        expected = hits(network, network.weights(probability), images, labels).cpu().numpy()
     clients = client_accuracies(expected, labels.cpu().numpy(), holdings)
     return {
-        "accuracy": sum(map(measure, masks)) / SAMPLES,
+        "accuracy": sampled,
         "accuracy_expected": float(expected.mean()),
-        "accuracy_threshold": measure((probability > 0.5).float()),
+        "accuracy_threshold": threshold,
         "accuracy_client_mean": float(np.nanmean(clients)),
         "accuracy_client_worst": float(np.nanmin(clients)),
     }

@@ -15,6 +15,7 @@ from typing import Any
 
 from fedsparse.errors import SettingError
 
+ALGORITHMS = ("fedpm", "fedavg", "sign_sgd", "top_mask", "fed_mask", "qsgd", "eden")
 TORCHVISION_DATASETS = ("mnist", "fashionmnist", "kmnist", "emnist", "cifar10", "cifar100")
 
 
@@ -65,7 +66,15 @@ class Experiment:
     optimizer_state: str = _setting(
         "fresh", "a client's optimizer moments: new each round, or kept at the client", choices=("fresh", "kept")
     )
-    algorithm: str = _setting("fedpm", "what is sent, and how it is aggregated", choices=("fedpm",))
+    algorithm: str = _setting("fedpm", "what is sent, and how it is aggregated", choices=ALGORITHMS)
+    density: float = _setting(
+        0.5, "share of weights that a client's mask keeps in each layer (algorithm=top_mask)", low=0, high=1
+    )
+    weight_lr: float = _setting(
+        0.001, "learning rate of weights (algorithm=fedavg, sign_sgd, qsgd, eden)", low=1e-9, high=1000
+    )
+    server_lr: float = _setting(0.002, "how far a vote moves a weight (algorithm=sign_sgd)", low=1e-9, high=1000)
+    bits: int = _setting(1, "bits a weight that an update is quantized to (algorithm=qsgd, eden)", low=1, high=2)
     lam: float = _setting(0.0, "weight λ of the regularizer in the local loss; 0 is plain FedPM", low=0, high=1e6)
     lam_warmup: int = _setting(
         0, "rounds over which λ rises linearly from 0 to lam; 0 is lam from the first round", low=0, high=100_000
@@ -94,7 +103,7 @@ class Experiment:
     clip: float = _setting(0.01, "θ is kept in [clip, 1 − clip], or a unanimous weight is frozen", low=0, high=0.49)
     codec: str = _setting(
         "context",
-        "bytes on the wire: plain packed bits, or range coded against the broadcast",
+        "bytes on the wire: coded (weights: deflated by zstd), or plain packed bits (weights: float32)",
         choices=("context", "packed"),
     )
     engine: str = _setting(
@@ -126,6 +135,11 @@ class Experiment:
             raise SettingError(f"size_skew={self.size_skew:g} cannot go with partition={self.partition}: {why}")
         if (self.lam or self.target_bpp) and not self.clip and self.regularizer != "sparsity":
             raise SettingError(f"regularizer={self.regularizer} needs clip > 0: without it scores become infinite")
+        for name in ("lam", "target_bpp"):
+            if self.settings[name] and self.algorithm != "fedpm":
+                raise SettingError(f"{name} needs algorithm=fedpm: {self.algorithm} has no regularizer")
+        if self.aggregation == "beta" and self.algorithm in ("fedavg", "sign_sgd", "qsgd", "eden"):
+            raise SettingError(f"aggregation=beta is for masks: algorithm={self.algorithm} takes mean or weighted")
 
     @classmethod
     def of(cls, settings: Mapping[str, Any] | None = None, *, preset: str | None = None) -> "Experiment":

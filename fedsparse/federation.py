@@ -193,8 +193,7 @@ def run(experiment: Experiment, *, progress: bool = False) -> Run:
 
 
 def _write_results(federation: Federation, folder: RunFolder) -> None:
-    shipped = (federation.algorithm.network(federation.state) > 0.5).astype(np.uint8)
-    folder.write("network.fsp", encode(federation.architecture, shipped))
+    folder.write("network.fsp", encode(federation.architecture, federation.algorithm.network(federation.state)))
     folder.write("history.csv", federation.history.to_csv().encode())
 
 

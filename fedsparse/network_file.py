@@ -1,4 +1,7 @@
-"""A trained network as one small file: architecture, seed, coded mask. The random weights grow from the seed."""
+"""A trained network as one file: architecture, seed, coded mask. The random weights grow from the seed.
+
+Where weights were trained, there is no mask: the file holds them as float32.
+"""
 
 import json
 from dataclasses import asdict
@@ -8,27 +11,36 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fedsparse.codec import decode_network, encode_network, network_description
+from fedsparse.codec import Kind, decode_network, encode_network, network_description
 from fedsparse.errors import DataError, MessageError, SettingError
 from fedsparse.experiment import Experiment
 from fedsparse.models import Architecture, MaskedNetwork
+from fedsparse.weight_codec import Weights, decode_weight_network, encode_weight_network
 
 
 class TrainedNetwork(nn.Module):
-    """A masked network with its mask in place: `network(images)` gives logits.
+    """A network with its mask in place, or its trained weights: `network(images)` gives logits.
 
     Attributes:
         architecture: what it is; with the mask, all there is to know.
-        mask: (n,) float32 of 0 and 1.
+        mask: (n,) float32 of 0 and 1; None where weights were trained.
+        weights: (n,) float32: the frozen ones under the mask, or the trained ones.
     """
 
-    mask: Tensor
+    mask: Tensor | None
+    weights: Tensor
 
-    def __init__(self, architecture: Architecture, mask: np.ndarray) -> None:
+    def __init__(self, architecture: Architecture, trained: np.ndarray | Weights) -> None:
         super().__init__()
         self.architecture = architecture
         self.masked = MaskedNetwork(architecture)
-        self.register_buffer("mask", torch.from_numpy(mask).float())
+        if isinstance(trained, Weights):
+            mask, weights = None, torch.from_numpy(trained.values)
+        else:
+            mask = torch.from_numpy(trained).float()
+            weights = self.masked.weights(mask)
+        self.register_buffer("mask", mask)
+        self.register_buffer("weights", weights)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (batch, classes) of images (batch, channels, height, width): uint8, or floats scaled to [−1, 1].
@@ -43,7 +55,7 @@ class TrainedNetwork(nn.Module):
             )
         if images.dtype != torch.uint8 and not (images.is_floating_point() and images.abs().max() <= 1):
             raise DataError("images are uint8 from 0 to 255, or floats scaled to [-1, 1]")
-        return self.masked(images, self.mask)
+        return self.masked.dense(images, self.weights)
 
     @property
     def float32_bytes(self) -> int:
@@ -51,10 +63,12 @@ class TrainedNetwork(nn.Module):
         return 4 * self.masked.layout.n
 
 
-def encode(architecture: Architecture, mask: np.ndarray) -> bytes:
-    """The content of a `.fsp` file."""
+def encode(architecture: Architecture, trained: np.ndarray | Weights) -> bytes:
+    """The content of a `.fsp` file: trained weights as they are, of a θ or a mask the entries above ½."""
     description = json.dumps(asdict(architecture), separators=(",", ":")).encode()
-    return encode_network(mask, architecture.layout(), description)
+    if isinstance(trained, Weights):
+        return encode_weight_network(trained, architecture.layout(), description)
+    return encode_network((trained > 0.5).astype(np.uint8), architecture.layout(), description)
 
 
 def load_network(path: str | Path) -> TrainedNetwork:
@@ -66,8 +80,10 @@ def load_network(path: str | Path) -> TrainedNetwork:
     """
     content = Path(path).read_bytes()
     try:
-        architecture = _architecture(network_description(content))
-        return TrainedNetwork(architecture, decode_network(content, architecture.layout()))
+        kind = Kind.WEIGHT_NETWORK if content[4:5] == bytes([Kind.WEIGHT_NETWORK]) else Kind.NETWORK
+        architecture = _architecture(network_description(content, kind))
+        decode = decode_network if kind == Kind.NETWORK else decode_weight_network
+        return TrainedNetwork(architecture, decode(content, architecture.layout()))
     except MessageError as error:
         raise MessageError(f"{path}: {error}") from None
 

@@ -1,5 +1,7 @@
 """Local training, evaluation and the algorithm: every setting and every part of a key does what it says."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -160,7 +162,8 @@ def test_sampled_accuracy_is_the_mean_of_three_different_masks(tiny, monkeypatch
     monkeypatch.setattr(evaluation, "hits", hits)
     theta = np.full(Federation(tiny).network.layout.n, 0.5, np.float32)
     images, labels = torch.zeros(8, 1, 8, 8), torch.zeros(8, dtype=torch.int64)
-    got = evaluation.evaluate(None, theta, images, labels, 0, 1, np.ones((1, 1), np.int64))
+    network = SimpleNamespace(weights=lambda mask: mask)
+    got = evaluation.evaluate(network, theta, images, labels, 0, 1, np.ones((1, 1), np.int64))
     sampled = [m for m in used if set(m.tolist()) == {0.0, 1.0}]
     assert len({tuple(m.tolist()) for m in sampled}) == len(sampled) == 3
     which = [i + 1 for i, m in enumerate(used) if set(m.tolist()) == {0.0, 1.0}]

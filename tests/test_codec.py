@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsparse import MessageError, codec
+from fedsparse import MessageError, codec, wire
 from fedsparse.codec import Broadcast, Report, Theta
 from fedsparse.entropy import (
     Ledger,
@@ -43,7 +43,7 @@ def thetas(draw):
     return Theta(levels, top, draw(st.sampled_from([0.0, 0.01, 0.25])), draw(st.sampled_from([0.0, 0.1, 1e6]))), layout
 
 
-@given(thetas(), st.sampled_from(codec.CODECS), st.integers(0, 2**32 - 1))
+@given(thetas(), st.sampled_from(wire.CODECS), st.integers(0, 2**32 - 1))
 @settings(deadline=None)
 def test_theta_survives_the_wire(theta_and_layout, method, round):
     theta, layout = theta_and_layout
@@ -57,7 +57,7 @@ def test_theta_survives_the_wire(theta_and_layout, method, round):
     )
 
 
-@given(thetas(), st.sampled_from(codec.CODECS), st.floats(0, 1), st.integers(0, 2**32 - 1))
+@given(thetas(), st.sampled_from(wire.CODECS), st.floats(0, 1), st.integers(0, 2**32 - 1))
 @settings(deadline=None)
 def test_masks_of_every_density_survive_the_wire(theta_and_layout, method, density, seed):
     theta, layout = theta_and_layout
@@ -77,7 +77,7 @@ def test_measured_bytes_are_within_half_a_percent_of_the_context_entropy(density
     mask = (rng.random(layout.n) < broadcast.theta.probabilities()).astype(np.uint8)
     measured = len(codec.encode_mask(mask, REPORT, broadcast)) * 8
     occurring = len(np.unique(levels))
-    overhead = 8 * (codec.HEADER_BYTES + codec.REPORT.size + 2 * occurring + 4)
+    overhead = 8 * (wire.HEADER_BYTES + codec.REPORT.size + 2 * occurring + 4)
     floor = context_entropy(mask, levels.astype(np.intp)) * layout.n
     assert floor <= measured <= 1.005 * floor + overhead
 
@@ -87,7 +87,7 @@ def test_packed_masks_take_one_bit_a_parameter():
     broadcast = broadcast_of(np.ones(layout.n, np.uint8), 2, layout)
     mask = np.random.default_rng(0).integers(0, 2, layout.n).astype(np.uint8)
     sent = codec.encode_mask(mask, REPORT, broadcast, "packed")
-    assert len(sent) == codec.HEADER_BYTES + codec.REPORT.size + layout.n // 8
+    assert len(sent) == wire.HEADER_BYTES + codec.REPORT.size + layout.n // 8
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ MASK = (np.arange(LAYOUT.n) % 3 == 0).astype(np.uint8)
 def messages() -> dict[str, tuple[bytes, object]]:
     """Every kind of message with the function that decodes it."""
     found: dict[str, tuple[bytes, object]] = {}
-    for method in codec.CODECS:
+    for method in wire.CODECS:
         theta = codec.encode_theta(BROADCAST.theta, 7, LAYOUT, method)
         found[f"theta {method}"] = theta, lambda m: codec.decode_theta(m, LAYOUT)
         found[f"mask {method}"] = (
@@ -117,8 +117,8 @@ MESSAGES = messages()
 
 def resealed(message: bytes) -> bytes:
     """The message with length and checksum made to fit: what an attacker would send."""
-    body = message[codec.HEADER_BYTES :]
-    head = bytearray(message[: codec.HEADER.size])
+    body = message[wire.HEADER_BYTES :]
+    head = bytearray(message[: wire.HEADER.size])
     head[-4:] = struct.pack("<I", len(body))
     return bytes(head) + struct.pack("<I", zlib.crc32(body, zlib.crc32(bytes(head)))) + body
 
@@ -207,7 +207,7 @@ def test_a_level_above_the_highest_is_refused():
     with pytest.raises(MessageError):
         codec.encode_theta(Theta(LEVELS, 9, 0.01), 0, LAYOUT)
     packed = bytearray(MESSAGES["theta packed"][0])
-    packed[codec.HEADER_BYTES + codec.THETA.size] = 0xFF  # two levels of 15, where 10 is the highest
+    packed[wire.HEADER_BYTES + codec.THETA.size] = 0xFF  # two levels of 15, where 10 is the highest
     with pytest.raises(MessageError, match="above the highest"):
         codec.decode_theta(resealed(bytes(packed)), LAYOUT)
 

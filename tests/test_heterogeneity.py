@@ -97,7 +97,7 @@ def test_history_says_how_the_clients_fare_and_the_network_is_passed_no_more_oft
     assert len(passes) == 5
     images, labels = federation.test
     theta = torch.from_numpy(federation.algorithm.network(federation.state))
-    hit = original(federation.network, theta, images, labels)
+    hit = original(federation.network, federation.network.weights(theta), images, labels)
     expected = []
     for client in federation.clients:
         classes, sizes = client.labels.unique(return_counts=True)

@@ -4,20 +4,25 @@
     broadcast(state) -> bytes                         server to clients
     local_update(bytes, client) -> bytes              client to server
     aggregate(state, updates) -> state, measures      updates is an iterable, read once as they arrive
-    network(state) -> θ                               what is evaluated
+    network(state) -> θ, or weights                   what is evaluated
 
 The in-process round loop and every other engine call the same five, so a run is the same bytes wherever it happens.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
 
+from fedsparse.algorithms.fedavg import FedAvg
 from fedsparse.algorithms.fedpm import FedPM
+from fedsparse.algorithms.quantized import EDEN, QSGD
+from fedsparse.algorithms.sign_sgd import SignSGD
+from fedsparse.algorithms.thresholded import FedMask, TopMask
 from fedsparse.client import Client
 from fedsparse.experiment import Experiment
 from fedsparse.models import MaskedNetwork
+from fedsparse.weight_codec import Weights
 
 
 class Algorithm(Protocol):
@@ -35,11 +40,19 @@ class Algorithm(Protocol):
     def aggregate(self, state: Any, updates: Iterable[bytes]) -> tuple[Any, dict[str, float]]:
         """The next state, and the means of what was measured on the updates."""
 
-    def network(self, state: Any) -> np.ndarray:
-        """θ, (n,) float32: the probability that each weight is there."""
+    def network(self, state: Any) -> np.ndarray | Weights:
+        """θ, (n,) float32, the probability that each weight is there; or the weights, if they are what is trained."""
 
 
-ALGORITHMS = {"fedpm": FedPM}
+ALGORITHMS: dict[str, Callable[[Experiment, MaskedNetwork], Algorithm]] = {
+    "fedpm": FedPM,
+    "fedavg": FedAvg,
+    "sign_sgd": SignSGD,
+    "top_mask": TopMask,
+    "fed_mask": FedMask,
+    "qsgd": QSGD,
+    "eden": EDEN,
+}
 
 
 def make(experiment: Experiment, network: MaskedNetwork) -> Algorithm:

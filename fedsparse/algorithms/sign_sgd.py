@@ -1,0 +1,79 @@
+"""SignSGD with majority vote (Bernstein et al., ICML 2018; Bernstein et al., ICLR 2019): one bit a weight, up.
+
+A client sends the sign of its local update Δ = w' − w; with one local step of SGD that is the sign of its negative
+gradient, as in the paper, and with several it is where the local steps went. The server takes the sign v that most
+clients sent, and w ← w + server_lr · v.
+
+Down goes Σ v over all rounds so far: with the seed of the first weights, all that a client needs. Clients here remember
+nothing, so a client that missed rounds costs no more than another; one that was there each time would do with the last
+vote, 1 bit a weight.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fedsparse.algorithms.fedavg import FedAvg, Sum, first_weights
+from fedsparse.client import Client
+from fedsparse.codec import Kind, Report
+from fedsparse.experiment import Experiment
+from fedsparse.models import MaskedNetwork
+from fedsparse.randomness import raw_bits
+from fedsparse.weight_codec import Start, Weights, decode_symbols, decode_votes, encode_symbols, encode_votes
+
+
+@dataclass(frozen=True)
+class VotesState:
+    """What the server knows between rounds."""
+
+    round: int
+    """Rounds that are done."""
+    sums: np.ndarray
+    """(n,) int32: Σ of the majority's votes −1, 0 or 1."""
+
+
+class SignSGD:
+    """The five functions of SignSGD with majority vote. A tie is a vote of 0: that weight stays."""
+
+    def __init__(self, experiment: Experiment, network: MaskedNetwork) -> None:
+        self.experiment = experiment
+        self.layout = network.layout
+        self.fedavg = FedAvg(experiment, network)
+        self.first = first_weights(self.layout, experiment.seed)
+
+    def init(self) -> VotesState:
+        """No votes yet."""
+        return VotesState(0, np.zeros(self.layout.n, np.int32))
+
+    def broadcast(self, state: VotesState) -> bytes:
+        """The sums of votes, for round `state.round` + 1."""
+        return encode_votes(state.sums, state.round + 1, self.layout, self.experiment.codec)
+
+    def local_update(self, message: bytes, client: Client) -> bytes:
+        """Train the weights; one bit for each says which way it went."""
+        start = decode_votes(message, self.layout)
+        update, report = self.fedavg.train(self._weights(start.values), client, start.round)
+        return self.vote(update, report, start)
+
+    def vote(self, update: np.ndarray, report: Report, start: Start) -> bytes:
+        """The signs of an update: 1 for up, 0 for down; of a weight that did not move, a keyed coin."""
+        coins = raw_bits(len(update), self.experiment.seed, "coins", start.round, report.client)
+        signs = np.where(update == 0, coins, update > 0).astype(np.uint8)
+        return encode_symbols(Kind.SIGNS, signs, 1, np.empty(0), report, start, self.experiment.codec)
+
+    def aggregate(self, state: VotesState, updates: Iterable[bytes]) -> tuple[VotesState, dict[str, float]]:
+        """The sign of the sum of signs; with `aggregation=weighted` a client has as many votes as samples."""
+        start = decode_votes(self.broadcast(state), self.layout)
+        total = Sum(start, self.experiment.aggregation == "weighted")
+        for update in updates:
+            signs, _, report = decode_symbols(update, Kind.SIGNS, self.layout.n, 1, 0, start)
+            total.add(2 * signs - 1, report)
+        return VotesState(state.round + 1, state.sums + np.sign(total.total).astype(np.int32)), total.measures()
+
+    def network(self, state: VotesState) -> Weights:
+        """The weights, as the clients would find them."""
+        return Weights(self._weights(state.sums))
+
+    def _weights(self, sums: np.ndarray) -> np.ndarray:
+        return (self.first + self.experiment.server_lr * sums).astype(np.float32)
