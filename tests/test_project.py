@@ -14,8 +14,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 # A room may import those before it; the last ones, where people come in, may import anything.
 ORDER = [
     "errors", "experiment", "randomness", "partition", "data", "layers", "models", "regularizers", "entropy", "coding",
-    "codec", "client", "server", "algorithms", "evaluation", "network_file", "history", "run_folder", "federation",
-    "grid",
+    "shared", "codec", "client", "server", "algorithms", "evaluation", "network_file", "history", "run_folder",
+    "federation", "grid",
 ]  # fmt: skip
 DOORS = {"__init__", "__main__", "doctor", "notebooks", "plots", "checks"}
 
