@@ -77,7 +77,8 @@ def encode(q: np.ndarray, p: np.ndarray, key: Key, bits: int = BITS, spare: floa
         part = slice(start, start + step)
         some = len(limits[part])
         candidates = _uniforms(stream, some * many * length).reshape(some, many, length) < limits[part, None]
-        weights = (candidates.astype(np.float32) @ gains[part, :, None])[..., 0]
+        # Not a product of matrices: these sums are the same for any number of threads.
+        weights = np.einsum("bkl,bl->bk", candidates.astype(np.float32), gains[part])
         clocks = -np.log(uniforms(some * many, *_clocks(key), start)).reshape(some, many) / np.arange(many, 0, -1)
         chosen = np.argmax(weights - np.log(np.cumsum(clocks, axis=1)), axis=1)
         numbers[part] = chosen + 1
