@@ -4,9 +4,9 @@ Client and server hold θ, and draw from it the same numbered candidates, from o
 client picks one, likelier the likelier it is under σ(s) and the less likely under θ, and sends its number; the server
 draws that one alone. What is paid for is the choice and not the noise of sampling: about KL(σ(s) ‖ θ).
 
-- *Blocks.* 2^bits candidates are enough for some bits of KL fewer, so the mask is cut into blocks of that much.
-  Parameter j belongs to block j mod B: every block has its share of every layer, so all have nearly the same KL and the
-  borders cost nothing but B.
+- *Blocks.* 2^bits candidates serve a few bits of KL less than `bits`, so the mask is cut into blocks of that much.
+  Parameter j belongs to block j mod B: every block has its share of every layer, so all have nearly the same KL, and no
+  borders are sent, only a length.
 - *Choice.* Candidate k wins that has the smallest T_k / w_k, where w_k is its importance weight and T_1 < T_2 < … are
   the ordered times of as many exponential clocks: ordered random coding (Theis & Yosri, ICML 2022). The mask's law is
   that of minimal random coding (Havasi et al., 2019), but small numbers win more often, and are sent in fewer bits.
@@ -55,11 +55,14 @@ class Key(NamedTuple):
 def encode(q: np.ndarray, p: np.ndarray, key: Key, bits: int = BITS, spare: float = SPARE) -> bytes:
     """One mask m whose law is close to Bernoulli(q), for a receiver that knows p.
 
+    Close while a block of 16 parameters has no more KL than `bits` − `spare`, some 0.3 bpp; beyond, lossless coding is
+    cheaper anyway.
+
     Args:
         q: what the client trained, σ(s), (n,).
         p: θ as broadcast, (n,) float32. Both are kept in [2⁻¹⁶, 1 − 2⁻¹⁶].
-        bits: candidates a block are 2^bits − 1, and so is the work; 4 … 12.
-        spare: of these, bits beyond the KL of a block.
+        bits: 4 … 12; a block has 2^bits − 1 candidates, and the work is n times as many.
+        spare: by how many bits the KL of a block is less than `bits`.
     """
     thresholds = _thresholds(p)
     likely = thresholds / 65536
