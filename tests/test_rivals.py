@@ -9,7 +9,17 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fedsparse import Experiment, Federation, History, MessageError, RunError, SettingError, load_network, run
+from fedsparse import (
+    Experiment,
+    Federation,
+    History,
+    MessageError,
+    RunError,
+    SettingError,
+    evaluation,
+    load_network,
+    run,
+)
 from fedsparse import weight_codec as wire
 from fedsparse.algorithms import ALGORITHMS
 from fedsparse.algorithms.fedavg import Sum, WeightsState, first_weights
@@ -18,7 +28,6 @@ from fedsparse.algorithms.thresholded import FedMask, TopMask
 from fedsparse.client import Client
 from fedsparse.codec import Report, decode_mask, decode_theta
 from fedsparse.entropy import kl_divergence
-from fedsparse.evaluation import accuracy
 from fedsparse.experiment import SETTINGS
 from fedsparse.models import Architecture, Layout, MaskedNetwork
 from fedsparse.wire import Kind
@@ -299,7 +308,9 @@ def test_rivals_learn_and_the_network_file_is_the_network(tiny, algorithm):
     assert done.network_bytes < network.float32_bytes / 10 if masks else done.network_bytes > network.float32_bytes
     if not masks:
         assert len({last[a] for a in ("accuracy", "accuracy_expected", "accuracy_threshold")}) == 1
-        assert accuracy(network.masked.dense, network.weights, images, labels) == pytest.approx(hits)
+        assert evaluation.hits(network.masked, network.weights, images, labels).float().mean().item() == pytest.approx(
+            hits
+        )
 
 
 def test_what_is_sent_up_is_what_the_names_promise(tiny):
