@@ -53,8 +53,9 @@ def train(
     def logits(scores: Tensor, images: Tensor) -> Tensor:
         return network(images, sample_mask(scores, noise, experiment.estimator))
 
-    def pull(scores: Tensor) -> Tensor:
-        return lam * regularizer.gradient(torch.sigmoid(scores), scores, start)
+    def pull(scores: Tensor, gradient: Tensor) -> None:
+        now = torch.sigmoid(scores)
+        regularizer.pull(gradient, torch.tensor(lam, device=theta.device), now, scores, start, (1 - now) * now)
 
     return descend(start, logits, client, experiment, round, experiment.lr, pull if lam else None)
 
@@ -66,7 +67,7 @@ def descend(
     experiment: Experiment,
     round: int,
     lr: float,
-    pull: Callable[[Tensor], Tensor] | None = None,
+    pull: Callable[[Tensor, Tensor], None] | None = None,
 ) -> tuple[Tensor, float]:
     """The local steps of every algorithm: from `start`, descend cross-entropy(logits(values, x)).
 
@@ -74,7 +75,7 @@ def descend(
         start: what is trained, scores or weights, as the round begins: (n,) float32 on the device.
         logits: of a batch of images, given the values.
         round: keys the order of the images together with the client's index.
-        pull: what is added to the gradient, a function of the values: a regularizer's.
+        pull: what a regularizer adds to the gradient, in place: a function of the values and the gradient.
 
     Returns:
         The trained values, (n,), and the mean cross-entropy over the steps.
@@ -91,8 +92,9 @@ def descend(
     for batch in batches(client, experiment, round):
         loss = F.cross_entropy(logits(values, client.images[batch]), client.labels[batch])
         losses.append(loss.detach())
-        (gradient,) = torch.autograd.grad(loss, values)
-        values.grad = gradient + pull(values.detach()) if pull else gradient
+        (values.grad,) = torch.autograd.grad(loss, values)
+        if pull:
+            pull(values.detach(), values.grad)
         optimizer.step()
 
     if experiment.optimizer_state == "kept":

@@ -1,8 +1,9 @@
 """θ, masks and networks to bytes and back: everything that crosses the network, or lies in a file, is made here.
 
-A message is a header (`wire.py`) and a payload, in one of two codecs:
+A message is a header (`wire.py`) and a payload, in one of three codecs:
 
 - `packed`: bits as they are, 8 a byte; what "1 bit per parameter" means.
+- `shared`: for masks alone, candidates that both ends draw (`shared.py`).
 - `context`: a range coder (constriction) with one distribution a context. A context is a number that both ends derive
   from what they both hold: for a mask, the level of θ there; for θ and for a network file, the layer. Its distribution
   is counted by the encoder and travels in the payload, quantized to 16 bits.
@@ -19,6 +20,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from fedsparse import shared
 from fedsparse.coding import Contexts, pack_bits, pack_levels, range_decode, range_encode, unpack_bits, unpack_levels
 from fedsparse.errors import MessageError
 from fedsparse.models import Layout
@@ -121,11 +123,24 @@ def encode_mask(mask: np.ndarray, report: Report, broadcast: Broadcast, codec: s
     return message_of(Kind.MASK, codec, broadcast.round, broadcast.layout, broadcast.checksum, payload)
 
 
-def decode_mask(message: bytes, broadcast: Broadcast) -> tuple[np.ndarray, Report]:
-    """The mask, uint8 of shape (n,), and the report in a message of `encode_mask`.
+def encode_sample(q: np.ndarray, report: Report, broadcast: Broadcast, seed: int) -> bytes:
+    """An update: one mask of about the law Bernoulli(q), q = σ(s) of shape (n,), by shared randomness (`shared.py`)."""
+    key = shared.Key(seed, broadcast.round, report.client)
+    payload = REPORT.pack(report.client, report.samples, report.loss, report.kl)
+    payload += shared.encode(q, broadcast.theta.probabilities(), key)
+    return message_of(Kind.MASK, "shared", broadcast.round, broadcast.layout, broadcast.checksum, payload)
+
+
+def mask_body(message: bytes) -> bytes:
+    """What of an update's message, once decoded, the mask alone takes: neither header nor report."""
+    return message[HEADER_BYTES + REPORT.size :]
+
+
+def decode_mask(message: bytes, broadcast: Broadcast, seed: int = 0) -> tuple[np.ndarray, Report]:
+    """The mask, uint8 of shape (n,), and the report in a message of `encode_mask` or `encode_sample`.
 
     Raises:
-        MessageError: anything that `encode_mask` would not have made for this very broadcast.
+        MessageError: anything that these would not have made for this very broadcast and, if shared, seed.
     """
     header, payload = open_message(message, Kind.MASK, broadcast.layout)
     if header.round != broadcast.round:
@@ -136,6 +151,9 @@ def decode_mask(message: bytes, broadcast: Broadcast) -> tuple[np.ndarray, Repor
     if not (np.isfinite(report.loss) and report.kl >= 0 and report.samples >= 1):
         raise MessageError(f"a mask with an impossible report: {report}")
     body = payload[REPORT.size :]
+    if header.codec == "shared":  # which checks its own bytes as strictly
+        key = shared.Key(seed, broadcast.round, report.client)
+        return shared.decode(body, broadcast.theta.probabilities(), key), report
     if header.codec == "packed":
         mask = unpack_bits(body, broadcast.layout.n)
     else:

@@ -68,7 +68,7 @@ class Worker:
         """As `client.train`."""
         self.regularized = lam > 0
         step = self._graph() if theta.is_cuda else self._step
-        torch.logit(theta, out=self.start)
+        self.start.copy_(torch.logit(theta))
         self.scores.copy_(self.start)
         self.lam.fill_(lam)
         reseed(self.generator, self.experiment.seed, "masks", round, client.index)
@@ -100,11 +100,12 @@ class Worker:
         loss = F.cross_entropy(self.network.through(images, self.parts), labels)
         torch._foreach_copy_(self.gradients, torch.autograd.grad(loss, self.leaves))
         # ∂L/∂s = ∂L/∂(w m) · w · θ (1−θ), times θ once more with the scaled estimator (`layers.sample_mask`).
-        gradient.mul_(self.frozen).mul_(theta).mul_(1 - theta)
+        bend = torch.sub(1, theta, out=self.noise).mul_(theta)
+        gradient.mul_(self.frozen).mul_(bend)
         if self.experiment.estimator == "scaled":
             gradient.mul_(theta)
         if self.regularized:
-            gradient.add_(self.regularizer.gradient(theta, self.scores, self.start).mul_(self.lam))
+            self.regularizer.pull(gradient, self.lam, theta, self.scores, self.start, bend)
         self.optimizer.step()
         return loss.detach()
 

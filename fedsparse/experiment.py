@@ -103,8 +103,9 @@ class Experiment:
     clip: float = _setting(0.01, "θ is kept in [clip, 1 − clip], or a unanimous weight is frozen", low=0, high=0.49)
     codec: str = _setting(
         "context",
-        "bytes on the wire: coded (weights: deflated by zstd), or plain packed bits (weights: float32)",
-        choices=("context", "packed"),
+        "bytes on the wire: coded (weights: deflated by zstd), plain packed bits (weights: float32), or by shared "
+        "randomness (fedpm)",
+        choices=("context", "packed", "shared"),
     )
     engine: str = _setting(
         "cohort",
@@ -116,7 +117,9 @@ class Experiment:
         "auto", "where to compute; auto takes a GPU if there is one", choices=("auto", "cpu", "cuda", "mps")
     )
     precision: str = _setting(
-        "float32", "of the network's arithmetic; scores stay float32", choices=("float32", "bfloat16")
+        "float32",
+        "of the network's arithmetic; scores stay float32; auto is bfloat16 where the device computes it natively",
+        choices=("float32", "bfloat16", "auto"),
     )
     evaluate_every: int = _setting(1, "rounds between evaluations; the last round always is", low=1, high=100_000)
     out: str = _setting("runs", "folder of run folders")
@@ -130,6 +133,8 @@ class Experiment:
             raise SettingError(f"target_bpp={self.target_bpp:g} chooses λ by itself: it needs lam=0 and lam_warmup=0")
         if self.target_bpp and self.codec == "packed":
             raise SettingError("target_bpp needs codec=context: packed masks take 1 bpp whatever λ is")
+        if self.codec == "shared" and (self.algorithm != "fedpm" or not self.clip):
+            raise SettingError("codec=shared is for masks sampled from θ: it needs algorithm=fedpm and clip > 0")
         if self.size_skew and self.partition in ("dirichlet", "shards"):
             why = "shards are equal by definition" if self.partition == "shards" else "its clients are unequal already"
             raise SettingError(f"size_skew={self.size_skew:g} cannot go with partition={self.partition}: {why}")

@@ -6,7 +6,6 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +80,7 @@ class Federation:
         self.architecture = Architecture(
             experiment.model, experiment.width, dataset.shape, dataset.classes, experiment.init, experiment.seed
         )
-        self.network = MaskedNetwork(self.architecture, experiment.precision).to(self.device)
+        self.network = MaskedNetwork(self.architecture, precision_of(experiment, self.device)).to(self.device)
         self.frozen = self.network.fingerprint()
         parts = split(dataset.y_train.numpy(), experiment)
         self.holdings = holdings(dataset.y_train.numpy(), parts, dataset.classes)
@@ -98,10 +97,11 @@ class Federation:
         e, number = self.experiment, self.state.round + 1
         cohort = sample_cohort(e.clients, e.cohort, e.seed, number)
         ledger = Ledger(self.network.layout.n)
-        message = self.algorithm.broadcast(self.state)
-        ledger.downlink = [len(message)] * len(cohort)
+        messages = {k: self.algorithm.broadcast(self.state, k) for k in cohort}
+        ledger.downlink = [len(message) for message in messages.values()]
         answers = [self.clients[k] for k in answering(cohort, e.dropout, e.seed, number)]
-        updates = side_by_side(partial(self.algorithm.local_update, message), answers, self.workers)
+        update = lambda client: self.algorithm.local_update(messages[client.index], client)  # noqa: E731
+        updates = side_by_side(update, answers, self.workers)
         self.state, measures = self.algorithm.aggregate(self.state, _counted(updates, ledger))
         scheduled = number % e.evaluate_every == 0 or number == e.rounds
         accuracies = self.evaluate() if scheduled else {}
@@ -123,6 +123,7 @@ class Federation:
             "memory": {c.index: c.memory for c in self.clients if c.memory},
             "history": self.history.rows,
             "data": self.data,
+            "precision": self.network.precision,
             "versions": {"fedsparse": fedsparse.__version__, "torch": str(torch.__version__), "numpy": np.__version__},
         }
 
@@ -136,6 +137,7 @@ class Federation:
         if set(state) != {f.name for f in dataclasses.fields(self.state)}:
             raise RunError("this run was begun by another version of fedsparse: choose another folder with out=")
         self.state = type(self.state)(**state)
+        self.network.precision = checkpoint["precision"]  # with precision=auto, that of the machine it began on
         for index, memory in checkpoint["memory"].items():
             self.clients[index].memory = memory
         self.history = History(checkpoint["history"])
@@ -208,6 +210,18 @@ def device_of(experiment: Experiment) -> torch.device:
     if not there[name]:
         raise RunError(f"device={name} is not there; on this machine: {', '.join(d for d in there if there[d])}")
     return torch.device(name)
+
+
+def precision_of(experiment: Experiment, device: torch.device) -> str:
+    """The precision that an experiment asks for; `auto` is bfloat16 where the device has instructions for it."""
+    if experiment.precision != "auto":
+        return experiment.precision
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        known: dict = getattr(torch.cpu, "get_capabilities", dict)()  # PyTorch 2.11 may not say
+        native = device.type == "cpu" and (known.get("amx_bf16", False) or known.get("avx512_bf16", False))
+    return "bfloat16" if native else "float32"
 
 
 def _clients(dataset: data.Dataset, parts: list[np.ndarray], device: torch.device) -> list[Client]:

@@ -90,7 +90,7 @@ class _BernoulliSample(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
         (theta,) = ctx.saved_tensors
-        grad = grad * theta * (1 - theta)
+        grad = grad * ((1 - theta) * theta)
         return (grad * theta if ctx.scaled else grad), None, None
 
 

@@ -32,9 +32,9 @@ class Regularizer:
         """(1/n) Σ each(sⱼ)."""
         return torch.as_tensor(self.each(torch.sigmoid(scores), scores, start)).mean()
 
-    def gradient(self, theta: Tensor, scores: Tensor, start: Tensor) -> Tensor:
-        """∂R/∂s, (n,)."""
-        return theta * (1 - theta) * (self.slope(theta, scores, start) / len(scores))
+    def pull(self, gradient: Tensor, lam: Tensor, theta: Tensor, scores: Tensor, start: Tensor, bend: Tensor) -> None:
+        """Add λ ∂R/∂s to a gradient in place, all (n,) but λ, a tensor of one number; `bend` is θ(1−θ)."""
+        gradient.addcmul_(bend, self.slope(theta, scores, start) * (lam / len(scores)))
 
 
 def _entropy(theta: Tensor, scores: Tensor, start: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ All sums are of whole numbers, so θ does not depend on the order in which the m
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,13 @@ class Votes:
     """(n,) int64."""
     total: int
 
+    @classmethod
+    def of(cls, ones: np.ndarray, weights: Iterable[int]) -> "Votes":
+        """Σ w·m and the weights w that went into it, reduced to smallest terms."""
+        weights = list(weights)
+        common = math.gcd(*weights)
+        return cls(ones // common, sum(weights) // common)
+
     def theta(self, clip: float) -> Theta:
         """ones/total as levels: exactly while total fits a byte, else to the nearest 1/255.
 
@@ -52,12 +59,16 @@ class Tally:
 
     Args:
         broadcast: the θ that the masks answer.
+        seed: of the randomness that is shared with the clients.
         weighted: count each client by its samples, not once.
         before: votes of earlier rounds to add to (the Beta posterior between resets).
     """
 
-    def __init__(self, broadcast: Broadcast, weighted: bool = False, before: Votes | None = None) -> None:
+    def __init__(
+        self, broadcast: Broadcast, seed: int = 0, weighted: bool = False, before: Votes | None = None
+    ) -> None:
         self.broadcast = broadcast
+        self.seed = seed
         self.weighted = weighted
         self.before = before
         self.ones = np.zeros(broadcast.layout.n, np.int64)
@@ -71,7 +82,7 @@ class Tally:
             MessageError: the bytes are not a mask for this round's θ, or this client has been counted already. The
                 tally is then as it was before.
         """
-        mask, report = decode_mask(message, self.broadcast)
+        mask, report = decode_mask(message, self.broadcast, self.seed)
         if report.client in self.weights:
             raise MessageError(f"client {report.client} has already answered in round {self.broadcast.round}")
         weight = report.samples if self.weighted else 1
@@ -92,8 +103,7 @@ class Tally:
         """The votes counted so far, weights reduced to smallest terms; those of before, if no mask arrived."""
         if not self.weights:
             return self.before or Votes(self.broadcast.theta.levels.astype(np.int64), self.broadcast.theta.top)
-        common = math.gcd(*self.weights.values())
-        votes = Votes(self.ones // common, sum(self.weights.values()) // common)
+        votes = Votes.of(self.ones, self.weights.values())
         if self.before:
             votes = Votes(votes.ones + self.before.ones, votes.total + self.before.total)
         return votes

@@ -19,7 +19,7 @@ MAGIC = b"FSP1"  # the last character is the version
 HEADER = struct.Struct("<4sBBII8sII")
 CHECKSUM = struct.Struct("<I")
 HEADER_BYTES = HEADER.size + CHECKSUM.size
-CODECS = ("packed", "context")
+CODECS = ("packed", "context", "shared")
 
 
 class Kind(IntEnum):
@@ -28,6 +28,7 @@ class Kind(IntEnum):
     THETA = 1
     MASK = 2
     NETWORK = 3
+    RELAY = 4
     WEIGHTS = 16  # from here on those of weight_codec.py
     VOTES = 17
     UPDATE = 18
@@ -76,6 +77,11 @@ def header_of(message: bytes, kind: Kind) -> Header:
     if got != kind or codec >= len(CODECS):
         raise MessageError(f"a message of kind {got}, codec {codec}, where a {kind.name.lower()} was expected")
     return Header(got, CODECS[codec], round, n, layout, reference, checksum)
+
+
+def kind_of(message: bytes) -> int:
+    """The kind that a message says it is of; nothing else is checked. 0 if it is too short to say."""
+    return message[len(MAGIC)] if len(message) > len(MAGIC) else 0
 
 
 def open_message(message: bytes, kind: Kind, layout: Layout) -> tuple[Header, bytes]:

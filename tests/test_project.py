@@ -15,7 +15,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ORDER = [
     "errors", "experiment", "control", "randomness", "parallel", "partition", "data", "layers", "models",
     "regularizers", "entropy", "coding", "shared", "wire", "codec", "weight_codec", "quantizers", "client", "cohort",
-    "server", "algorithms", "evaluation", "network_file", "history", "run_folder", "federation", "grid",
+    "server", "relay", "algorithms", "evaluation", "network_file", "history", "run_folder", "federation", "grid",
 ]  # fmt: skip
 DOORS = {"__init__", "__main__", "doctor", "notebooks", "plots", "checks"}
 

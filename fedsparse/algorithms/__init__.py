@@ -1,7 +1,7 @@
 """What is broadcast, what is sent, how it is aggregated: an algorithm is five functions over bytes (as in FedJAX).
 
     init() -> state
-    broadcast(state) -> bytes                         server to clients
+    broadcast(state, client) -> bytes                 server to a client
     local_update(bytes, client) -> bytes              client to server
     aggregate(state, updates) -> state, measures      updates is an iterable, read once as they arrive
     network(state) -> θ, or weights                   what is evaluated
@@ -31,8 +31,8 @@ class Algorithm(Protocol):
     def init(self) -> Any:
         """The state before the first round."""
 
-    def broadcast(self, state: Any) -> bytes:
-        """What every client of the round receives."""
+    def broadcast(self, state: Any, client: int | None = None) -> bytes:
+        """What a client of the round receives; without one, what a client that has never been there would."""
 
     def local_update(self, message: bytes, client: Client) -> bytes:
         """What one client makes of it, from its own data: the only thing it sends."""

@@ -101,7 +101,7 @@ class FedAvg:
         """Kaiming's random weights, keyed by the seed."""
         return WeightsState(0, first_weights(self.layout, self.experiment.seed))
 
-    def broadcast(self, state: WeightsState) -> bytes:
+    def broadcast(self, state: WeightsState, client: int | None = None) -> bytes:
         """The weights, for round `state.round` + 1."""
         return encode_weights(state.weights, state.round + 1, self.layout, self.experiment.codec)
 

@@ -10,14 +10,28 @@ import numpy as np
 import torch
 
 from fedsparse.client import Client, draw, train
-from fedsparse.codec import Broadcast, Report, decode_theta, encode_mask, encode_theta
+from fedsparse.codec import (
+    Broadcast,
+    Report,
+    Theta,
+    decode_theta,
+    encode_mask,
+    encode_sample,
+    encode_theta,
+    mask_body,
+)
 from fedsparse.cohort import Cohort
 from fedsparse.control import first_lam, next_lam
 from fedsparse.entropy import Ledger, kl_divergence
+from fedsparse.errors import MessageError
 from fedsparse.experiment import Experiment
 from fedsparse.models import MaskedNetwork
 from fedsparse.randomness import uniforms
+from fedsparse.relay import Mask, Record, decode_relay, encode_relay, kept, since, unpack_records
 from fedsparse.server import Tally, Votes
+from fedsparse.wire import Kind, kind_of
+
+NOTHING = np.zeros(0, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,8 @@ class FedPMState:
     """λ of the coming round."""
     rate: float
     """Mean size of a mask in the last round that anybody answered, in bpp; 0 before the first."""
+    relayed: np.ndarray
+    """What the clients sent in the last rounds, uint8 (`relay.Record`): empty but with codec=shared."""
 
     @property
     def votes(self) -> Votes:
@@ -48,29 +64,39 @@ class FedPM:
         self.masked = network
         self.layout = network.layout
         self.train = Cohort(network, experiment).train if experiment.engine == "cohort" else self._plain
+        self.shared = experiment.codec == "shared"
+        self._encoded: tuple[FedPMState, bytes] | None = None
         self._decoded: tuple[bytes, Broadcast] | None = None
+        self._rebuilt: tuple[bytes, Broadcast] | None = None
+        self._held: tuple[Broadcast, dict] | None = None
 
     def init(self) -> FedPMState:
         """θ = ½ everywhere (2309.10834), or the σ of a standard normal (the published FedPM code) in steps of 1/255."""
         lam = first_lam(self.experiment)
         if self.experiment.scores == "half":
-            return FedPMState(0, np.ones(self.layout.n, np.int64), 2, lam, 0.0)
+            return FedPMState(0, np.ones(self.layout.n, np.int64), 2, lam, 0.0, NOTHING)
         normal = torch.special.ndtri(torch.from_numpy(uniforms(self.layout.n, self.experiment.seed, "scores")))
-        return FedPMState(0, (torch.sigmoid(normal) * 255).round().long().numpy(), 255, lam, 0.0)
+        return FedPMState(0, (torch.sigmoid(normal) * 255).round().long().numpy(), 255, lam, 0.0, NOTHING)
 
-    def broadcast(self, state: FedPMState) -> bytes:
-        """θ as levels, and λ, for round `state.round` + 1."""
-        theta = replace(state.votes.theta(self.experiment.clip), lam=state.lam)
-        return encode_theta(theta, state.round + 1, self.layout, self.experiment.codec)
+    def broadcast(self, state: FedPMState, client: int | None = None) -> bytes:
+        """θ as levels, and λ, for round `state.round` + 1; or the masks since a θ that the client holds, if smaller."""
+        whole = self._whole(state)
+        records = unpack_records(state.relayed.tobytes())
+        missed = since(records, client) if client is not None else []
+        if not missed:
+            return whole
+        return min(whole, encode_relay(missed, self._decode(whole)), key=len)
 
     def local_update(self, message: bytes, client: Client) -> bytes:
         """Train from the decoded θ with the decoded λ; one mask m ~ Bernoulli(σ(s)), coded against that θ."""
-        broadcast = self._decode(message)
+        broadcast = self._receive(message, client)
         theta = torch.from_numpy(broadcast.theta.probabilities()).to(client.images.device)
         scores, loss = self.train(client, theta, broadcast.round, broadcast.theta.lam)
+        q = torch.sigmoid(scores)
+        report = Report(client.index, len(client.labels), loss, max(0.0, kl_divergence(q, theta)))
+        if self.shared:
+            return encode_sample(q.cpu().numpy(), report, broadcast, self.experiment.seed)
         mask = draw(scores, self.experiment, broadcast.round, client.index)
-        kl = kl_divergence(torch.sigmoid(scores), theta)
-        report = Report(client.index, len(client.labels), loss, max(0.0, kl))
         return encode_mask(mask.cpu().numpy(), report, broadcast, self.experiment.codec)
 
     def aggregate(self, state: FedPMState, updates: Iterable[bytes]) -> tuple[FedPMState, dict[str, float]]:
@@ -80,19 +106,23 @@ class FedPM:
         """
         keep = self.experiment.aggregation == "beta" and state.round % self.experiment.prior_reset != 0
         tally = Tally(
-            self._decode(self.broadcast(state)),
+            self._decode(self._whole(state)),
+            self.experiment.seed,
             weighted=self.experiment.aggregation == "weighted",
             before=state.votes if keep else None,
         )
         ledger = Ledger(self.layout.n)
+        bodies = []
         for update in updates:
             tally.add(update)
             ledger.uplink.append(len(update))
+            bodies.append(mask_body(update))
         votes = tally.votes()
+        relayed = self._relayed(state, tally, bodies) if self.shared else NOTHING
         rate = ledger.rates()["bpp_uplink"]
         lam = next_lam(self.experiment, state.round + 1, state.lam, rate, state.rate)
         measures = {**tally.means(), "lam_used": tally.broadcast.theta.lam}
-        return FedPMState(state.round + 1, votes.ones, votes.total, lam, rate or state.rate), measures
+        return FedPMState(state.round + 1, votes.ones, votes.total, lam, rate or state.rate, relayed), measures
 
     def network(self, state: FedPMState) -> np.ndarray:
         """θ, (n,) float32, as the clients would decode it."""
@@ -101,8 +131,52 @@ class FedPM:
     def _plain(self, client: Client, theta: torch.Tensor, round: int, lam: float) -> tuple[torch.Tensor, float]:
         return train(self.masked, client, theta, self.experiment, round, lam)
 
+    def _whole(self, state: FedPMState) -> bytes:
+        """θ and λ for round `state.round` + 1, encoded once for all clients."""
+        if self._encoded is None or self._encoded[0] is not state:
+            theta = replace(state.votes.theta(self.experiment.clip), lam=state.lam)
+            codec = "packed" if self.experiment.codec == "packed" else "context"
+            self._encoded = state, encode_theta(theta, state.round + 1, self.layout, codec)
+        return self._encoded[1]
+
+    def _relayed(self, state: FedPMState, tally: Tally, bodies: list[bytes]) -> np.ndarray:
+        """The records of the last rounds, this one's included, while they are smaller than θ."""
+        weights = tally.weights.items()
+        masks = [Mask(client, weight, body) for (client, weight), body in zip(weights, bodies, strict=True)]
+        latest = Record(state.round + 1, tally.broadcast.checksum, tuple(sorted(masks)))
+        records = kept([*unpack_records(state.relayed.tobytes()), latest], len(self._whole(state)))
+        return np.frombuffer(b"".join(record.pack() for record in records), np.uint8).copy()
+
+    def _receive(self, message: bytes, client: Client) -> Broadcast:
+        """The broadcast in a message; with codec=shared, a client remembers it.
+
+        Raises:
+            MessageError: damaged, or a relay that this client cannot follow.
+        """
+        if not self.shared:
+            return self._decode(message)
+        if kind_of(message) == Kind.RELAY:
+            if "broadcast" not in client.memory:
+                raise MessageError(f"a relay for client {client.index}, which holds no θ yet")
+            broadcast = self._rebuild(message, client.memory["broadcast"])
+        else:
+            broadcast = self._decode(message)
+        if self._held is None or self._held[0] is not broadcast:  # one copy, whoever holds it
+            theta = {**vars(broadcast.theta), "levels": torch.from_numpy(broadcast.theta.levels)}
+            self._held = broadcast, {"round": broadcast.round, "checksum": broadcast.checksum, "theta": theta}
+        client.memory["broadcast"] = self._held[1]
+        return broadcast
+
     def _decode(self, message: bytes) -> Broadcast:
         """Every client of a round decodes the same bytes: in one process, once."""
         if self._decoded is None or self._decoded[0] != message:
             self._decoded = message, decode_theta(message, self.layout)
         return self._decoded[1]
+
+    def _rebuild(self, message: bytes, held: dict) -> Broadcast:
+        """Likewise for a relay: it names, by checksum, the θ that it starts from and the one that it arrives at."""
+        if self._rebuilt is None or self._rebuilt[0] != message:
+            theta = Theta(**{**held["theta"], "levels": held["theta"]["levels"].numpy()})
+            before = Broadcast(theta, held["round"], self.layout, held["checksum"])
+            self._rebuilt = message, decode_relay(message, before, self.experiment.seed)
+        return self._rebuilt[1]

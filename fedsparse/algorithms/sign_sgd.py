@@ -46,7 +46,7 @@ class SignSGD:
         """No votes yet."""
         return VotesState(0, np.zeros(self.layout.n, np.int32))
 
-    def broadcast(self, state: VotesState) -> bytes:
+    def broadcast(self, state: VotesState, client: int | None = None) -> bytes:
         """The sums of votes, for round `state.round` + 1."""
         return encode_votes(state.sums, state.round + 1, self.layout, self.experiment.codec)
 

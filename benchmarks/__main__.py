@@ -1,0 +1,14 @@
+"""`python -m benchmarks [data_root]`: every benchmark, as Markdown, with the hardware and versions it ran on."""
+
+import sys
+
+from benchmarks import coding, masked_step, memory, rounds, scale
+from benchmarks.measure import hardware
+
+if __name__ == "__main__":
+    print(f"# Benchmarks\n\n{hardware()}\n", flush=True)
+    print(coding.main(), flush=True)
+    print(memory.main(), flush=True)
+    print(scale.main(), flush=True)
+    print(rounds.main(*sys.argv[1:]), flush=True)
+    print(masked_step.main(), flush=True)

@@ -1,0 +1,171 @@
+"""The way down by relay: what the others sent, instead of the θ that it adds up to.
+
+A client that answered in round r holds that round's θ. With the bodies of all masks of the rounds since, it draws the
+same candidates as the server did, counts the same votes, and arrives at the same θ. While masks cost hundredths of a
+bit (`shared.py`), a cohort's masks are far smaller than the θ of many levels that they make.
+
+    λ | clip | checksum of the θ to arrive at | for each round: round, checksum of its θ, number of masks, masks
+    a mask: client, weight, length, body
+
+Checksums are those of the whole broadcasts. Whole numbers are varints: seven bits a byte, the lowest first, the top bit
+set on all but the last.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from fedsparse import shared
+from fedsparse.codec import Broadcast, decode_theta, encode_theta
+from fedsparse.errors import MessageError
+from fedsparse.server import Votes
+from fedsparse.wire import Kind, check_same, message_of, open_message, unpack
+
+HEAD = struct.Struct("<ffI")
+
+
+class Mask(NamedTuple):
+    """One client's mask, as it was sent."""
+
+    client: int
+    weight: int
+    """1, or its samples if aggregation is weighted."""
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Record:
+    """All masks of one round, in the order of clients."""
+
+    round: int
+    checksum: int
+    """Of the broadcast that the masks answer."""
+    masks: tuple[Mask, ...]
+
+    def pack(self) -> bytes:
+        """As bytes."""
+        parts = [_varint(self.round), struct.pack("<I", self.checksum), _varint(len(self.masks))]
+        for mask in self.masks:
+            parts += [_varint(mask.client), _varint(mask.weight), _varint(len(mask.body)), mask.body]
+        return b"".join(parts)
+
+
+def unpack_records(packed: bytes) -> list[Record]:
+    """The records in so many bytes. Raises `MessageError` if they are cut off."""
+    records, reader = [], _Reader(packed)
+    while reader.at < len(packed):
+        round, (checksum,), count = reader.number(), struct.unpack("<I", reader.bytes(4)), reader.number()
+        masks = []
+        for _ in range(count):
+            client, weight, length = reader.number(), reader.number(), reader.number()
+            masks.append(Mask(client, weight, reader.bytes(length)))
+        records.append(Record(round, checksum, tuple(masks)))
+    return records
+
+
+def since(records: Sequence[Record], client: int) -> list[Record]:
+    """The records that a client needs: from the last round that it answered in; none if it answered in none."""
+    answered = [i for i, record in enumerate(records) if any(mask.client == client for mask in record.masks)]
+    return list(records[answered[-1] :]) if answered else []
+
+
+def votes_after(broadcast: Broadcast, record: Record, seed: int) -> Votes:
+    """The votes that a round's masks make: its own θ's levels if there is no mask.
+
+    Raises:
+        MessageError: a mask that no client can have sent in answer to this θ; a weight of zero.
+    """
+    theta = broadcast.theta
+    if not record.masks:
+        return Votes(theta.levels.astype(np.int64), theta.top)
+    probabilities = theta.probabilities()
+    ones = np.zeros(broadcast.layout.n, np.int64)
+    for mask in record.masks:
+        if not mask.weight:
+            raise MessageError(f"a relayed mask of client {mask.client} without weight")
+        chosen = shared.decode(mask.body, probabilities, shared.Key(seed, record.round, mask.client))
+        np.add(ones, mask.weight, out=ones, where=chosen.astype(bool))
+    return Votes.of(ones, [mask.weight for mask in record.masks])
+
+
+def encode_relay(records: Sequence[Record], goal: Broadcast) -> bytes:
+    """A broadcast for a client that holds the θ of the first record's round.
+
+    Args:
+        records: of every round from the one whose θ is held to the one before the coming one.
+        goal: the θ of the coming round.
+    """
+    payload = HEAD.pack(goal.theta.lam, goal.theta.clip, goal.checksum) + b"".join(r.pack() for r in records)
+    return message_of(Kind.RELAY, "shared", goal.round, goal.layout, records[0].checksum, payload)
+
+
+def decode_relay(message: bytes, held: Broadcast, seed: int) -> Broadcast:
+    """The coming round's θ, rebuilt from the θ that is held.
+
+    Raises:
+        MessageError: anything that `encode_relay` would not have made for a client that holds this θ; masks that do not
+            add up to the θ that the server has.
+    """
+    header, payload = open_message(message, Kind.RELAY, held.layout)
+    if header.reference != held.checksum:
+        raise MessageError(f"a relay for a client that holds another θ than that of round {held.round}")
+    lam, clip, checksum = unpack(HEAD, payload)
+    records = unpack_records(payload[HEAD.size :])
+    if [r.round for r in records] != list(range(held.round, header.round)) or not records:
+        raise MessageError(f"a relay to round {header.round} that leaves out rounds since {held.round}")
+    if not 0 <= clip < 0.5 or not 0 <= lam < np.inf:
+        raise MessageError(f"a relay with a clip of {clip} and a λ of {lam}")
+    theta = held.theta
+    for record in records:
+        there = Broadcast(theta, record.round, held.layout, record.checksum)
+        theta = votes_after(there, record, seed).theta(clip)
+    goal = decode_theta(encode_theta(replace(theta, lam=lam), header.round, held.layout), held.layout)
+    if goal.checksum != checksum:
+        raise MessageError("relayed masks that do not add up to the server's θ")
+    check_same(message, encode_relay(records, goal))
+    return goal
+
+
+def kept(records: Iterable[Record], most: int) -> list[Record]:
+    """The latest records, as many as fit `most` bytes: more would be larger than θ itself."""
+    found: list[Record] = []
+    for record in reversed(list(records)):
+        most -= len(record.pack())
+        if most < 0:
+            break
+        found.insert(0, record)
+    return found
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+class _Reader:
+    """Numbers and bytes, from the front."""
+
+    def __init__(self, packed: bytes) -> None:
+        self.packed, self.at = packed, 0
+
+    def bytes(self, count: int) -> bytes:
+        if self.at + count > len(self.packed):
+            raise MessageError("the relayed masks are cut off")
+        self.at += count
+        return self.packed[self.at - count : self.at]
+
+    def number(self) -> int:
+        value = 0
+        for shift in range(0, 35, 7):
+            byte = self.bytes(1)[0]
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value
+        raise MessageError("a number of more than 32 bits among the relayed masks")

@@ -1,0 +1,140 @@
+"""The fast engine does the plain one's work: the same bits, whoever trains beside whom."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from fedsparse import Experiment, Federation
+from fedsparse.client import train
+from fedsparse.cohort import IGNORED, Cohort, Worker
+from fedsparse.federation import precision_of
+from fedsparse.parallel import side_by_side
+from fedsparse.regularizers import REGULARIZERS
+
+SETTINGS = [
+    {},
+    {"lam": 3.0},
+    {"lam": 3.0, "regularizer": "entropy"},
+    {"lam": 3.0, "regularizer": "kl", "estimator": "scaled"},
+    {"optimizer": "sgd", "lr": 5.0},
+    {"optimizer_state": "kept", "cohort": 2},
+    {"precision": "bfloat16"},
+    {"model": "conv2", "width": 0.1, "batch_size": 7},
+    {"model": "lenet", "width": 0.5, "partition": "dirichlet", "alpha": 0.3},
+    {"target_bpp": 0.3, "lam_warmup": 0},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_both_engines_send_the_same_masks(tiny, settings):
+    # On one machine the very same bits; 1e-4 is what float rounding might change elsewhere.
+    engines = [Federation(tiny.replace(engine=e, local_epochs=2, **settings)) for e in ("cohort", "plain")]
+    for _ in range(2):
+        sent = [[f.algorithm.local_update(f.algorithm.broadcast(f.state), c) for c in f.clients] for f in engines]
+        for f in engines:
+            f.round()
+        assert sent[0] == sent[1]
+    assert np.mean(engines[0].state.ones != engines[1].state.ones) < 1e-4
+    assert engines[0].history.last["loss"] == engines[1].history.last["loss"]
+
+
+def test_clients_leave_nothing_behind_for_the_next(tiny):
+    federation = Federation(tiny.replace(lam=1.0, train_size=203))
+    a, b = federation.clients[0], federation.clients[3]
+    assert len(a.labels) != len(b.labels)
+    theta = torch.full((federation.network.layout.n,), 0.4)
+    one, other = (Cohort(federation.network, federation.experiment) for _ in range(2))
+    first = [one.train(client, theta, 1, 1.0)[0] for client in (a, b, a)]
+    second = [other.train(client, theta, 1, 1.0)[0] for client in (b, a)]
+    assert torch.equal(first[0], first[2])
+    assert torch.equal(first[0], second[1])
+    assert torch.equal(first[1], second[0])
+    assert torch.equal(first[0], train(federation.network, a, theta, federation.experiment, 1, 1.0)[0])
+
+
+def test_there_are_as_many_workers_as_train_at_a_time(tiny):
+    federation = Federation(tiny.replace(clients=12))
+    federation.workers = 3
+    federation.round()
+    federation.round()
+    assert 1 <= len(federation.algorithm.train.__self__.idle) <= 3
+
+
+def test_a_worker_that_failed_serves_again(tiny):
+    federation = Federation(tiny)
+    cohort = Cohort(federation.network, federation.experiment)
+    theta = torch.full((federation.network.layout.n,), 0.4)
+    good = cohort.train(federation.clients[0], theta, 1, 0.0)[0]
+    with pytest.raises(RuntimeError):
+        cohort.train(federation.clients[0], theta[:-1], 1, 0.0)
+    assert torch.equal(cohort.train(federation.clients[0], theta, 1, 0.0)[0], good)
+    assert len(cohort.idle) == 1
+
+
+def test_rows_that_fill_up_a_batch_change_nothing(tiny):
+    # What a CUDA graph does with a smaller last batch, done without one.
+    federation = Federation(tiny)
+    worker = Worker(federation.network, federation.experiment, torch.device("cpu"))
+    images, labels = federation.clients[0].images[:5], federation.clients[0].labels[:5]
+    padded = torch.cat([images, torch.full_like(images, 77)])
+    ignored = torch.cat([labels, torch.full_like(labels, IGNORED)])
+    gradients = []
+    for x, y in [(images, labels), (padded, ignored)]:
+        worker.generator.manual_seed(3)
+        worker.scores.fill_(0.2)
+        loss = worker._step(x, y)
+        gradients.append(worker.gradient.clone())
+    assert loss == pytest.approx(
+        F.cross_entropy(federation.network.dense(images, worker.weights), labels).item(), abs=1e-5
+    )
+    assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
+    assert gradients[0].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_the_slope_of_a_regularizer_is_its_derivative(name):
+    scores = torch.linspace(-4, 4, 41, dtype=torch.float64).requires_grad_()
+    start = torch.linspace(2, -2, 41, dtype=torch.float64)
+    (expected,) = torch.autograd.grad(2.5 * REGULARIZERS[name](scores, start), scores)
+    theta, gradient = torch.sigmoid(scores.detach()), torch.ones(41, dtype=torch.float64)
+    bend = theta * (1 - theta)
+    REGULARIZERS[name].pull(gradient, torch.tensor(2.5), theta, scores.detach(), start, bend)
+    assert torch.allclose(gradient - 1, expected, atol=1e-7)
+
+
+def test_side_by_side_keeps_order_and_gives_each_one_thread():
+    gate = threading.Barrier(3)
+
+    def work(item: int) -> tuple[int, int]:
+        gate.wait(timeout=10)  # three at a time, or nobody gets through
+        return item, torch.get_num_threads()
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert list(side_by_side(work, range(6), 3)) == [(i, 1) for i in range(6)]
+        assert list(side_by_side(lambda i: (i, torch.get_num_threads()), range(3), 1)) == [(i, 1) for i in range(3)]
+        with pytest.raises(ZeroDivisionError):
+            list(side_by_side(lambda i: 1 // i, range(3), 2))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_auto_precision_follows_the_device_and_a_run_keeps_what_it_began_with(tiny, monkeypatch):
+    cpu, auto = torch.device("cpu"), tiny.replace(precision="auto")
+    for known, expected in [({"amx_bf16": True}, "bfloat16"), ({"avx2": True}, "float32")]:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: known, raising=False)
+        assert precision_of(auto, cpu) == expected
+        assert precision_of(Experiment(precision="bfloat16"), cpu) == "bfloat16"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    began = Federation(auto)
+    began.round()
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
+    resumed = Federation(auto)
+    assert resumed.network.precision == "float32"
+    resumed.restore(began.checkpoint())
+    assert resumed.network.precision == "bfloat16"
