@@ -62,6 +62,44 @@ def by_round(table: "pandas.DataFrame", columns: tuple[str, ...], by: str = "lam
     return figure
 
 
+def tradeoff(table: "pandas.DataFrame", title: str = "") -> Figure:
+    """Accuracy against all bytes so far in both directions, one panel a `panel`, one line a `line`.
+
+    Args:
+        table: as from `fedsparse.grid.collect`, with columns `panel` and `line`; lines are means over seeds, bands
+            their range, each marker an evaluation.
+        title: what the figure shows.
+    """
+    table = table.assign(megabytes=table["megabytes_up"] + table["megabytes_down"])
+    panels, lines = table["panel"].unique(), table["line"].unique()
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    width = 4.0 * columns + (2.2 if columns < 3 else 0)
+    figure = Figure(figsize=(width, 3.6 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True).flat
+    for axes, panel in zip(grid, panels, strict=False):
+        for line, colour, marker in zip(lines, 2 * OKABE_ITO, "osD^vPX*hp<>d8", strict=False):
+            mine = table[(table["panel"] == panel) & (table["line"] == line)].groupby("round")
+            x, y = mine["megabytes"].mean(), mine["accuracy_expected"]
+            axes.plot(x, y.mean(), color=colour, marker=marker, markersize=4, linewidth=1.2, label=line)
+            axes.fill_between(x, y.min(), y.max(), color=colour, alpha=0.15, linewidth=0)
+        axes.set(title=panel, xscale="log", ylim=(0, 1.02))
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    spare = list(figure.axes)[len(panels) :]
+    for axes in spare:
+        axes.axis("off")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    if spare:
+        spare[-1].legend(handles, labels, loc="center", frameon=False)
+    else:
+        figure.legend(handles, labels, loc="outside right center", frameon=False)
+    figure.supxlabel("megabytes so far: all clients, both directions")
+    figure.supylabel("accuracy, expected network")
+    figure.suptitle(title)
+    return figure
+
+
 def probabilities(thetas: Mapping[str, Any], title: str = "") -> Figure:
     """Histograms of θ, one panel a name, on a common scale of the share of weights."""
     figure = Figure(figsize=(3.6 * len(thetas), 3.0), layout="constrained")
@@ -120,6 +158,28 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def save(
+    figure: Figure,
+    name: str,
+    *,
+    alt: str,
+    caption: str,
+    folder: str | Path,
+    notebook: str,
+    parameters: Mapping[str, Any],
+) -> bytes:
+    """Put a figure into a folder, beside an entry in its `index.json`; arguments as of `show`. Returns the PNG."""
+    content = png(figure)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.png").write_bytes(content)
+    index = folder / "index.json"
+    listed = json.loads(index.read_text()) if index.exists() else {}
+    listed[f"{name}.png"] = {"alt": alt, "caption": caption, "notebook": notebook, "parameters": dict(parameters)}
+    index.write_text(json.dumps(listed, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    return content
+
+
 def show(
     figure: Figure,
     name: str,
@@ -139,14 +199,7 @@ def show(
     """
     from IPython.display import HTML, display
 
-    content = png(figure)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.png").write_bytes(content)
-    index = folder / "index.json"
-    listed = json.loads(index.read_text()) if index.exists() else {}
-    listed[f"{name}.png"] = {"alt": alt, "caption": caption, "notebook": notebook, "parameters": dict(parameters)}
-    index.write_text(json.dumps(listed, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    content = save(figure, name, alt=alt, caption=caption, folder=folder, notebook=notebook, parameters=parameters)
     source = base64.b64encode(content).decode()
     display(
         HTML(

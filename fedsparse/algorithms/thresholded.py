@@ -60,8 +60,8 @@ class Thresholded(FedPM):
 class TopMask(Thresholded):
     """In each layer the weights with the top share of scores, ∂m/∂s := 1.
 
-    By value, not by magnitude as in edge-popup's code: a score has a sign here, and a large negative one says no (digits,
-    one seed, 15 rounds: 0.95 by value, 0.89 by magnitude, with scores that begin at θ).
+    By value, not by magnitude as in edge-popup's code: a score has a sign here, and a large negative one says no
+    (digits, one seed, 15 rounds: 0.95 by value, 0.89 by magnitude, with scores that begin at θ).
     """
 
     def hard(self, scores: Tensor) -> Tensor:
