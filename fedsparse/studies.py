@@ -64,30 +64,28 @@ STUDIES = {
     ),
     "lambda-mnist": Study(
         "What does λ save, what does it cost, and does it slow convergence?",
-        MNIST | {"rounds": 20},
+        MNIST | {"rounds": 12},
         (_each("lam", (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 8.0)),),
         seeds=3,
     ),
     "precision": Study(
         "Does bfloat16 cost accuracy?",
-        {"rounds": 10, "evaluate_every": 2},
-        ({"digits": {"rounds": 30}, "MNIST": MNIST}, _each("precision", ("float32", "bfloat16"))),
+        {"evaluate_every": 2},
+        ({"digits": {"rounds": 30}, "MNIST": MNIST | {"rounds": 6}}, _each("precision", ("float32", "bfloat16"))),
         seeds=5,
     ),
     "non-iid-mnist": Study(
         "Clients that differ: accuracy against bytes in both directions",
-        MNIST | {"clients": 30, "rounds": 15, "evaluate_every": 3},
+        MNIST | {"clients": 30, "rounds": 10, "evaluate_every": 2},
         (PARTITIONS, METHODS),
         seeds=1,
     ),
     "shared-mnist": Study(
         "Coding with shared randomness, against lossless coding, in both directions",
-        MNIST | {"rounds": 15},
+        MNIST | {"rounds": 15, "evaluate_every": 3},
         (
             {
-                "packed bits": {"codec": "packed"},
                 "lossless": {},
-                "lossless, clip 0.001": {"clip": 0.001},
                 "shared": {"codec": "shared", "clip": 0.001},
                 "shared, KL 20": {"codec": "shared", "clip": 0.001, "regularizer": "kl", "lam": 20.0},
                 "shared, KL 60": {"codec": "shared", "clip": 0.001, "regularizer": "kl", "lam": 60.0},
