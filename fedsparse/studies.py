@@ -64,19 +64,19 @@ STUDIES = {
     ),
     "lambda-mnist": Study(
         "What does λ save, what does it cost, and does it slow convergence?",
-        MNIST | {"rounds": 12},
+        MNIST | {"rounds": 10},
         (_each("lam", (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 8.0)),),
         seeds=3,
     ),
-    "precision": Study(
+    "precision-digits": Study(
         "Does bfloat16 cost accuracy?",
         {"evaluate_every": 2},
-        ({"digits": {"rounds": 30}, "MNIST": MNIST | {"rounds": 6}}, _each("precision", ("float32", "bfloat16"))),
+        (_each("precision", ("float32", "bfloat16")),),
         seeds=5,
     ),
     "non-iid-mnist": Study(
         "Clients that differ: accuracy against bytes in both directions",
-        MNIST | {"clients": 30, "rounds": 10, "evaluate_every": 2},
+        MNIST | {"clients": 30, "rounds": 8, "evaluate_every": 2},
         (PARTITIONS, METHODS),
         seeds=1,
     ),
@@ -88,7 +88,6 @@ STUDIES = {
                 "lossless": {},
                 "shared": {"codec": "shared", "clip": 0.001},
                 "shared, KL 20": {"codec": "shared", "clip": 0.001, "regularizer": "kl", "lam": 20.0},
-                "shared, KL 60": {"codec": "shared", "clip": 0.001, "regularizer": "kl", "lam": 60.0},
             },
         ),
         seeds=5,
