@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import coding, masked_step, memory, rounds, scale
+from benchmarks import coding, masked_step, memory, rounds, scale, shared_coding
 from benchmarks.measure import hardware
 
 if __name__ == "__main__":
@@ -11,4 +11,5 @@ if __name__ == "__main__":
     print(memory.main(), flush=True)
     print(scale.main(), flush=True)
     print(rounds.main(*sys.argv[1:]), flush=True)
+    print(shared_coding.main(), flush=True)
     print(masked_step.main(), flush=True)
