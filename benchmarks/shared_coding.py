@@ -1,6 +1,8 @@
 """(f) Coding with shared randomness: how long beside the local training that it follows, for how many bits?"""
 
 import statistics
+from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -14,32 +16,32 @@ from fedsparse.models import Architecture, MaskedNetwork
 CASES = [("conv2", 0.5, (1, 8, 8), 144, 16, "float32"), ("conv4", 1.0, (1, 28, 28), 1000, 128, "bfloat16")]
 
 
-def main(repeats: int = 3) -> str:
+def main() -> str:
     """The table: one client of noise images, from θ = 0.3, 3 local epochs, then its mask with 8 and 10 bits a block."""
     torch.set_num_threads(1)
     rows = []
     for model, width, shape, count, batch, precision in CASES:
-        experiment = Experiment(batch_size=batch)
         network = MaskedNetwork(Architecture(model, width, shape, 10), precision)
+        n = network.layout.n
         client = Client(0, torch.randint(0, 256, (count, *shape), dtype=torch.uint8), torch.randint(0, 10, (count,)))
-        worker = Worker(network, experiment, torch.device("cpu"))
-        theta = torch.full((network.layout.n,), 0.3)
-        training = statistics.median(clock(lambda w=worker: w.train(client, theta, 1, 0.0)) for _ in range(repeats))
-        q = torch.sigmoid(worker.train(client, theta, 1, 0.0)[0]).numpy()
+        worker, theta = Worker(network, Experiment(batch_size=batch), torch.device("cpu")), torch.full((n,), 0.3)
+        training = _seconds(worker.train, client, theta, 1, 0.0)
+        p, q = theta.numpy(), torch.sigmoid(worker.train(client, theta, 1, 0.0)[0]).numpy()
         for bits in (8, 10):
             key = shared.Key(0, 1, 0)
-            body = shared.encode(q, theta.numpy(), key, bits)
-            encode = statistics.median(
-                clock(lambda: shared.encode(q, theta.numpy(), key, bits)) for _ in range(repeats)
-            )
-            decode = statistics.median(clock(lambda: shared.decode(body, theta.numpy(), key)) for _ in range(repeats))
+            body = shared.encode(q, p, key, bits)
+            encode, decode = _seconds(shared.encode, q, p, key, bits), _seconds(shared.decode, body, p, key)
             rows.append(
-                {"network": f"{model}, {network.layout.n:,} parameters", "training": f"{count} images, batch {batch}, {precision}",
+                {"network": f"{model}, {n:,} parameters", "training": f"{count} images, batch {batch}, {precision}",
                  "bits a block": bits, "encode / training": f"{encode / training:.2f}",
-                 "decode / training": f"{decode / training:.3f}",
-                 "KL, bpp": f"{kl_divergence(q, theta.numpy()):.4f}", "sent, bpp": f"{8 * len(body) / len(q):.4f}"}
+                 "decode / training": f"{decode / training:.3f}", "KL, bpp": f"{kl_divergence(q, p):.4f}",
+                 "sent, bpp": f"{8 * len(body) / n:.4f}"}
             )  # fmt: skip
     return table("(f) Coding with shared randomness beside local training, one thread each", rows)
+
+
+def _seconds(job: Callable, *arguments: object, repeats: int = 3) -> float:
+    return statistics.median(clock(partial(job, *arguments)) for _ in range(repeats))
 
 
 if __name__ == "__main__":
