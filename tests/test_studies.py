@@ -1,0 +1,58 @@
+"""The kept comparisons: every member is a valid experiment, and a study leaves a table and a figure that name it."""
+
+import json
+
+import pandas
+import pytest
+
+from fedsparse import Experiment, studies
+from fedsparse.studies import STUDIES, Study
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_member_of_every_study_can_be_run(name):
+    members = list(STUDIES[name].members())
+    experiments = [Experiment.of(settings) for _, settings in members]
+    assert len({e.key for e in experiments}) == len(members), "no run is there twice"
+    assert len({labels for labels, _ in members}) * STUDIES[name].seeds == len(members)
+
+
+def test_a_study_leaves_one_table_and_one_figure(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    common = {"model": "mlp", "width": 0.05, "clients": 4, "rounds": 2, "local_epochs": 1, "train_size": 200}
+    axes = ({"iid": {}, "one class": {"partition": "shards"}}, {"fedpm": {}, "fed_mask": {"algorithm": "fed_mask"}})
+    monkeypatch.setitem(STUDIES, "tiny", Study("Does it work?", common, axes, seeds=2))
+    assert studies.main(["tiny", "out=elsewhere"]) == 0
+    table = pandas.read_csv("data/results/tiny.csv")
+    assert len(table) == 2 * 2 * 2 * 2
+    assert not {"out", "data_root"} & set(table.columns)
+    assert table["failed"].isna().all()
+    entry = json.loads((tmp_path / "figures" / "index.json").read_text())["tiny.png"]
+    assert "python -m fedsparse.studies tiny" in entry["caption"]
+    assert "one class, fed_mask" in entry["alt"]
+    assert (tmp_path / "figures" / "tiny.png").stat().st_size > 10_000
+    assert "fed_mask" in capsys.readouterr().out
+
+
+def test_rows_are_labelled_by_their_run_also_when_one_failed():
+    table = pandas.DataFrame({"round": [1, 2, None, 1, 2, 3], "failed": [None, None, "why", None, None, None]})
+    labels = [("a", "x"), ("a", "y"), ("b", "x")]
+    got = studies.labelled(table, labels)
+    assert got["panel"].tolist() == ["a", "a", "a", "b", "b", "b"]
+    assert got["line"].tolist() == ["x", "x", "y", "x", "x", "x"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], "name one study of"),
+        (["non-iid-mnits"], "did you mean 'non-iid-mnist'"),
+        (["rivals-digits", "lam=3"], "'lam' cannot be set here"),
+        (["rivals-digits", "lambda-mnist"], "name one study of"),
+    ],
+)
+def test_mistakes_are_one_line(argv, words, capsys):
+    assert studies.main(argv) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
