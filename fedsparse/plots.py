@@ -123,7 +123,7 @@ def curves(panels: Mapping[str, Mapping[str, tuple[Any, Any]]], xlabel: str, one
         axes.spines[["top", "right"]].set_visible(False)
         if i == 0:
             axes.legend()
-    figure.suptitle(title)
+    figure.suptitle(title, fontsize="medium")
     return figure
 
 
