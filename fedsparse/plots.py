@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
 """Okabe and Ito's palette, told apart by colour-blind readers too."""
 
+STYLES = ("-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), "-")
+"""Of lines, in the order of the palette."""
+
 LABELS = {
     "accuracy": "accuracy, sampled networks",
     "accuracy_expected": "accuracy, expected network",
@@ -137,6 +140,28 @@ def holdings(counts: Any, title: str = "") -> Figure:
         f"largest: {counts.max():,} images", (1, 0), (0, -30), "axes fraction", "offset points", ha="right", va="top",
         annotation_clip=False, fontsize=8,
     )  # fmt: skip
+    return figure
+
+
+def curves(panels: Mapping[str, Mapping[str, tuple[Any, Any]]], xlabel: str, one: str, title: str = "") -> Figure:
+    """One panel a quantity, named by its key, and in each the same lines: a name, and its x and y.
+
+    Args:
+        one: the axis on which 1 means something, "x" or "y"; it is marked. An x-axis that has it is logarithmic.
+    """
+    many = 1 if one == "y" else 3  # a logarithmic axis has many points at its end: fewer of them are marked
+    figure = Figure(figsize=(max(7.2, 3.6 * len(panels)), 3.4 if one == "y" else 4.4), layout="constrained")
+    for i, (ylabel, lines) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, len(panels), i + 1)
+        for (name, (x, y)), colour, marker, style in zip(lines.items(), OKABE_ITO, "osD^vPX", STYLES, strict=False):
+            axes.plot(x, y, label=name, color=colour, marker=marker, markersize=4, markevery=many, linestyle=style)
+        (axes.axvline if one == "x" else axes.axhline)(1, color="black", linewidth=1, linestyle=":")
+        axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if one == "x" else "linear")
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        if i == 0:
+            axes.legend()
+    figure.suptitle(title, fontsize="medium")
     return figure
 
 

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import yaml
 
@@ -157,6 +158,28 @@ def test_the_runner_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capfd,
     said = capfd.readouterr().err.strip()
     assert words in said.splitlines()[-1]
     assert "Traceback" not in said
+
+
+def test_the_usual_mistakes_get_a_hint(capsys):
+    ones_only = lambda q, p, masks: ((q / p) ** masks).prod(1)  # noqa: E731
+    wrong = [
+        (
+            checks.importance_weights,
+            lambda *given: ones_only(*given) / ones_only(*given).sum(),
+        ),
+        (checks.importance_weights, lambda q, p, masks: np.where(masks, q / p, (1 - q) / (1 - p)).prod(1)),
+        (checks.importance_weights, lambda q, p, masks: np.where(masks, q, 1 - q).prod(1) / len(masks)),
+        (checks.number_cost, lambda numbers: np.mean(np.log2(numbers))),
+        (checks.number_cost, lambda numbers: np.mean(np.floor(np.log2(numbers)))),
+        (checks.number_cost, lambda numbers: np.log2(max(numbers))),
+        (checks.rebuilt_theta, lambda c, k, w, clip: np.clip(c[np.arange(3), k - 1].mean(0), clip, 1 - clip)),
+        (checks.rebuilt_theta, lambda c, k, w, clip: np.average(c[np.arange(3), k - 1], axis=0, weights=w)),
+        (checks.rebuilt_theta, lambda c, k, w, clip: np.average(c[np.arange(3), k % 3], axis=0, weights=w)),
+        (checks.rebuilt_theta, lambda c, k, w, clip: np.average(c[0, k - 1], axis=0, weights=w)),
+    ]
+    for check, answer in wrong:
+        assert not check(answer), check.__name__
+        assert capsys.readouterr().out.startswith("Not yet")
 
 
 def test_a_check_gives_a_hint_for_an_error_of_the_reader(capsys):
