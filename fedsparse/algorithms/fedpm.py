@@ -65,7 +65,7 @@ class FedPM:
         self.layout = network.layout
         self.train = Cohort(network, experiment).train if experiment.engine == "cohort" else self._plain
         self.shared = experiment.codec == "shared"
-        self._encoded: tuple[FedPMState, bytes] | None = None
+        self._encoded: tuple[np.ndarray, tuple, bytes] | None = None
         self._decoded: tuple[bytes, Broadcast] | None = None
         self._rebuilt: tuple[bytes, Broadcast] | None = None
         self._held: tuple[Broadcast, dict] | None = None
@@ -118,11 +118,13 @@ class FedPM:
             ledger.uplink.append(len(update))
             bodies.append(mask_body(update))
         votes = tally.votes()
-        relayed = self._relayed(state, tally, bodies) if self.shared else NOTHING
         rate = ledger.rates()["bpp_uplink"]
         lam = next_lam(self.experiment, state.round + 1, state.lam, rate, state.rate)
         measures = {**tally.means(), "lam_used": tally.broadcast.theta.lam}
-        return FedPMState(state.round + 1, votes.ones, votes.total, lam, rate or state.rate, relayed), measures
+        after = FedPMState(state.round + 1, votes.ones, votes.total, lam, rate or state.rate, NOTHING)
+        if self.shared and self.experiment.aggregation != "beta":  # where θ is not made of the last round alone
+            after = replace(after, relayed=self._relayed(state, after, tally, bodies))
+        return after, measures
 
     def network(self, state: FedPMState) -> np.ndarray:
         """θ, (n,) float32, as the clients would decode it."""
@@ -133,18 +135,19 @@ class FedPM:
 
     def _whole(self, state: FedPMState) -> bytes:
         """θ and λ for round `state.round` + 1, encoded once for all clients."""
-        if self._encoded is None or self._encoded[0] is not state:
+        key = (state.round, state.total, state.lam)
+        if self._encoded is None or self._encoded[0] is not state.ones or self._encoded[1] != key:
             theta = replace(state.votes.theta(self.experiment.clip), lam=state.lam)
             codec = "packed" if self.experiment.codec == "packed" else "context"
-            self._encoded = state, encode_theta(theta, state.round + 1, self.layout, codec)
-        return self._encoded[1]
+            self._encoded = state.ones, key, encode_theta(theta, state.round + 1, self.layout, codec)
+        return self._encoded[2]
 
-    def _relayed(self, state: FedPMState, tally: Tally, bodies: list[bytes]) -> np.ndarray:
-        """The records of the last rounds, this one's included, while they are smaller than θ."""
+    def _relayed(self, before: FedPMState, after: FedPMState, tally: Tally, bodies: list[bytes]) -> np.ndarray:
+        """The records of the last rounds, this one's included, while they are smaller than the θ that they lead to."""
         weights = tally.weights.items()
         masks = [Mask(client, weight, body) for (client, weight), body in zip(weights, bodies, strict=True)]
-        latest = Record(state.round + 1, tally.broadcast.checksum, tuple(sorted(masks)))
-        records = kept([*unpack_records(state.relayed.tobytes()), latest], len(self._whole(state)))
+        latest = Record(after.round, tally.broadcast.checksum, tuple(sorted(masks)))
+        records = kept([*unpack_records(before.relayed.tobytes()), latest], len(self._whole(after)))
         return np.frombuffer(b"".join(record.pack() for record in records), np.uint8).copy()
 
     def _receive(self, message: bytes, client: Client) -> Broadcast:
