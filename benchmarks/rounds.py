@@ -5,6 +5,7 @@ import dataclasses
 from benchmarks.measure import images, in_turns, ratio, table
 from benchmarks.straightforward import StraightforwardFedPM
 from fedsparse import Experiment, Federation
+from fedsparse.parallel import keep_freed_memory
 
 DIGITS = Experiment.of({"lam": 0}, preset="demo")
 MNIST = Experiment.of({"train_size": 6400, "lam": 0}, preset="paper-mnist")
@@ -12,6 +13,7 @@ MNIST = Experiment.of({"train_size": 6400, "lam": 0}, preset="paper-mnist")
 
 def main(data_root: str = "data") -> str:
     """The table. Training, sending, decoding, counting and five evaluations are all in it."""
+    keep_freed_memory()
     rows = _rows("demo's conv2, batch 16", DIGITS, ("float32",), repeats=10, rehearsals=1)
     mnist = MNIST.replace(data_root=data_root)
     rows += _rows("conv4, batch 128", mnist, ("float32", "bfloat16"), repeats=2, rehearsals=0)

@@ -20,15 +20,16 @@ from fedsparse.partition import split
 
 
 class Bernoulli(torch.autograd.Function):
-    """A sample forward, the identity backward."""
+    """A sample forward; backward times θ, as in the published code."""
 
     @staticmethod
     def forward(ctx, theta: Tensor) -> Tensor:
+        ctx.save_for_backward(theta)
         return torch.bernoulli(theta)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> Tensor:
-        return grad
+        return grad * ctx.saved_tensors[0]
 
 
 class Layer(nn.Module):
@@ -74,7 +75,7 @@ class StraightforwardFedPM:
             for p in map(torch.from_numpy, parts)
         ]
         self.models = [copy.deepcopy(self.server) for _ in parts]
-        self.test = DataLoader(TensorDataset(normal(dataset.x_test), dataset.y_test), experiment.batch_size)
+        self.test = DataLoader(TensorDataset(normal(dataset.x_test), dataset.y_test), batch_size=256)
 
     def round(self) -> float:
         """One round; returns the mean accuracy of five sampled masks."""

@@ -25,7 +25,7 @@ class Client:
     labels: Tensor
     """(N,) int64."""
     memory: dict = field(default_factory=dict)
-    """The optimizer's moments, with `optimizer_state=kept`."""
+    """The optimizer's moments, with `optimizer_state=kept`; the last θ that it received, with `codec=shared`."""
 
 
 def train(
@@ -92,9 +92,10 @@ def descend(
     for batch in batches(client, experiment, round):
         loss = F.cross_entropy(logits(values, client.images[batch]), client.labels[batch])
         losses.append(loss.detach())
-        (values.grad,) = torch.autograd.grad(loss, values)
+        (gradient,) = torch.autograd.grad(loss, values)
         if pull:
-            pull(values.detach(), values.grad)
+            pull(values.detach(), gradient)
+        values.grad = gradient
         optimizer.step()
 
     if experiment.optimizer_state == "kept":
@@ -124,8 +125,8 @@ def draw(scores: Tensor, experiment: Experiment, round: int, client: int) -> Ten
     return sample_mask(scores, generator).to(torch.uint8)
 
 
-def optimizer_for(values: Tensor, experiment: Experiment, lr: float) -> torch.optim.Optimizer:
-    """The local optimizer over one tensor, of scores or weights."""
+def optimizer_for(values: Tensor, experiment: Experiment, lr: float, capturable: bool = False) -> torch.optim.Optimizer:
+    """The local optimizer over one tensor, of scores or weights; `capturable` for a step within a CUDA graph."""
     if experiment.optimizer == "sgd":
         return torch.optim.SGD([values], lr=lr)
-    return torch.optim.Adam([values], lr=lr, fused=True, capturable=values.is_cuda)
+    return torch.optim.Adam([values], lr=lr, fused=True, capturable=capturable)

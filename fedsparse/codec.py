@@ -15,6 +15,7 @@ again and compares.
 """
 
 import struct
+import zlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -46,6 +47,10 @@ class Theta:
         """θ, shape (n,), float32."""
         table = np.clip(np.arange(self.top + 1) / self.top, self.clip, 1 - self.clip)
         return table.astype(np.float32)[self.levels]
+
+    def fingerprint(self) -> int:
+        """A checksum of the levels and their top."""
+        return zlib.crc32(self.levels.tobytes(), self.top)
 
 
 @dataclass(frozen=True)
@@ -136,11 +141,11 @@ def mask_body(message: bytes) -> bytes:
     return message[HEADER_BYTES + REPORT.size :]
 
 
-def decode_mask(message: bytes, broadcast: Broadcast, seed: int = 0) -> tuple[np.ndarray, Report]:
-    """The mask, uint8 of shape (n,), and the report in a message of `encode_mask` or `encode_sample`.
+def decode_mask(message: bytes, broadcast: Broadcast, seed: int | None = None) -> tuple[np.ndarray, Report]:
+    """The mask, uint8 of shape (n,), and the report in a message of `encode_mask`; of `encode_sample`, given its seed.
 
     Raises:
-        MessageError: anything that these would not have made for this very broadcast and, if shared, seed.
+        MessageError: anything that these would not have made for this very broadcast.
     """
     header, payload = open_message(message, Kind.MASK, broadcast.layout)
     if header.round != broadcast.round:
@@ -151,7 +156,10 @@ def decode_mask(message: bytes, broadcast: Broadcast, seed: int = 0) -> tuple[np
     if not (np.isfinite(report.loss) and report.kl >= 0 and report.samples >= 1):
         raise MessageError(f"a mask with an impossible report: {report}")
     body = payload[REPORT.size :]
-    if header.codec == "shared":  # which checks its own bytes as strictly
+    if (header.codec == "shared") != (seed is not None):
+        expected = "otherwise" if seed is None else "by shared randomness"
+        raise MessageError(f"a mask with codec={header.codec}, where masks are coded {expected}")
+    if seed is not None:  # shared.decode checks its bytes as strictly
         key = shared.Key(seed, broadcast.round, report.client)
         return shared.decode(body, broadcast.theta.probabilities(), key), report
     if header.codec == "packed":

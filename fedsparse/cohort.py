@@ -1,4 +1,4 @@
-"""Local training as fast as the device allows, and the same masks to the bit as `client.train`.
+"""Local training as fast as the device allows, and on a processor the same masks to the bit as `client.train`.
 
 A `Worker` owns every buffer that a step needs, once: nothing is allocated, copied or rebuilt between the steps or
 clients that it serves. Weights are written under the sampled mask straight into the tensors that the network reads,
@@ -34,7 +34,10 @@ class Cohort:
 
     def train(self, client: Client, theta: Tensor, round: int, lam: float) -> tuple[Tensor, float]:
         """As `client.train`."""
-        worker = self.idle.pop() if self.idle else Worker(self.network, self.experiment, theta.device)
+        try:  # another thread may take the last idle one between a look and a pop
+            worker = self.idle.pop()
+        except IndexError:
+            worker = Worker(self.network, self.experiment, theta.device)
         try:
             return worker.train(client, theta, round, lam)
         finally:
@@ -60,7 +63,7 @@ class Worker:
         self.regularized = False
         self.generator = torch.Generator(device)
         self.scores.grad = self.gradient
-        self.optimizer = optimizer_for(self.scores, experiment, experiment.lr)
+        self.optimizer = optimizer_for(self.scores, experiment, experiment.lr, capturable=device.type == "cuda")
         self.optimizer.step()  # with a gradient of zero: nothing but the optimizer's state comes into being
         self.graphs: dict[bool, Graph] = {}
 

@@ -68,7 +68,7 @@ def missed_target(experiment: Experiment, history: Sequence[Mapping[str, Any]]) 
     if rate < target:
         if not any(lams):
             return f"{missed} at λ = 0, so the target is above what this federation sends"
-        return f"{missed}, with λ = {lams[-1]:.3g} still falling: more rounds may do"
+        return f"{missed}, with λ = {lams[-1]:.3g} from {lams[0]:.3g}: more rounds may do"
     falling = answered[-1]["bpp_uplink"] < (1 - NEAR) * answered[0]["bpp_uplink"]
     if falling:
         return f"{missed} and falling, with λ = {lams[-1]:.3g}: more rounds may do"

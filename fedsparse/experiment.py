@@ -132,7 +132,7 @@ class Experiment:
         if self.target_bpp and (self.lam or self.lam_warmup):
             raise SettingError(f"target_bpp={self.target_bpp:g} chooses λ by itself: it needs lam=0 and lam_warmup=0")
         if self.target_bpp and self.codec == "packed":
-            raise SettingError("target_bpp needs codec=context: packed masks take 1 bpp whatever λ is")
+            raise SettingError("target_bpp needs codec=context or shared: packed masks take 1 bpp whatever λ is")
         if self.codec == "shared" and (self.algorithm != "fedpm" or not self.clip):
             raise SettingError("codec=shared is for masks sampled from θ: it needs algorithm=fedpm and clip > 0")
         if self.size_skew and self.partition in ("dirichlet", "shards"):

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,6 @@ class Federation:
     """
 
     def __init__(self, experiment: Experiment, dataset: data.Dataset | None = None) -> None:
-        keep_freed_memory()
         self.experiment = experiment
         self.device = device_of(experiment)
         if dataset is None:
@@ -84,7 +83,7 @@ class Federation:
         self.frozen = self.network.fingerprint()
         parts = split(dataset.y_train.numpy(), experiment)
         self.holdings = holdings(dataset.y_train.numpy(), parts, dataset.classes)
-        self.clients = _clients(dataset, parts, self.device)
+        self.clients = Population(dataset, parts, self.device)
         self.test = dataset.x_test.to(self.device), dataset.y_test.to(self.device)
         self.algorithm = algorithms.make(experiment, self.network)
         self.workers = workers(self.device) if experiment.engine == "cohort" else 1
@@ -120,7 +119,7 @@ class Federation:
         state = {f.name: getattr(self.state, f.name) for f in dataclasses.fields(self.state)}
         return {
             "state": {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in state.items()},
-            "memory": {c.index: c.memory for c in self.clients if c.memory},
+            "memory": self.clients.memories(),
             "history": self.history.rows,
             "data": self.data,
             "precision": self.network.precision,
@@ -178,6 +177,7 @@ def run(experiment: Experiment, *, progress: bool = False) -> Run:
             raise RunError(f"{folder.path} was made with other data of that name: choose another folder with out=")
         if saved and len(saved["history"]) == experiment.rounds and folder.complete():
             return Run(experiment, folder.path, History(saved["history"]))
+        keep_freed_memory()
         federation = Federation(experiment, dataset)
         folder.write_config()
         if saved:
@@ -224,12 +224,34 @@ def precision_of(experiment: Experiment, device: torch.device) -> str:
     return "bfloat16" if native else "float32"
 
 
-def _clients(dataset: data.Dataset, parts: list[np.ndarray], device: torch.device) -> list[Client]:
-    """Clients whose images are views of one tensor, sorted by owner."""
-    order = torch.from_numpy(np.concatenate(parts))
-    sizes = [len(part) for part in parts]
-    images, labels = dataset.x_train[order].to(device), dataset.y_train[order].to(device)
-    return [Client(i, x, y) for i, (x, y) in enumerate(zip(images.split(sizes), labels.split(sizes), strict=True))]
+class Population(Sequence[Client]):
+    """Clients whose images are views of one tensor, sorted by owner; each comes into being when it is first asked for.
+
+    So many clients that never take part cost nothing but their data.
+    """
+
+    def __init__(self, dataset: data.Dataset, parts: list[np.ndarray], device: torch.device) -> None:
+        order = torch.from_numpy(np.concatenate(parts))
+        self.images, self.labels = dataset.x_train[order].to(device), dataset.y_train[order].to(device)
+        self.ends = np.cumsum([len(part) for part in parts])
+        self.made: dict[int, Client] = {}
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(f"client {index} of {len(self)}")
+        if index not in self.made:
+            mine = slice(int(self.ends[index - 1]) if index else 0, int(self.ends[index]))
+            self.made[index] = Client(index, self.images[mine], self.labels[mine])
+        return self.made[index]
+
+    def memories(self) -> dict[int, dict]:
+        """What each client remembers that remembers anything."""
+        return {index: client.memory for index, client in sorted(self.made.items()) if client.memory}
 
 
 def _counted(updates: Iterable[bytes], ledger: Ledger) -> Iterator[bytes]:

@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fedsparse.codec import Kind, decode_network, encode_network, network_description
+from fedsparse.codec import decode_network, encode_network, network_description
 from fedsparse.errors import DataError, MessageError, SettingError
 from fedsparse.experiment import Experiment
 from fedsparse.models import Architecture, MaskedNetwork
 from fedsparse.weight_codec import Weights, decode_weight_network, encode_weight_network
+from fedsparse.wire import Kind
 
 
 class TrainedNetwork(nn.Module):

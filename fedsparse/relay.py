@@ -4,13 +4,15 @@ A client that answered in round r holds that round's θ. With the bodies of all 
 same candidates as the server did, counts the same votes, and arrives at the same θ. While masks cost hundredths of a
 bit (`shared.py`), a cohort's masks are far smaller than the θ of many levels that they make.
 
-    λ | clip | checksum of the θ to arrive at | for each round: round, checksum of its θ, number of masks, masks
+    λ | clip | for each round: round, checksum of its θ's levels, number of masks, masks
     a mask: client, weight, length, body
 
-Checksums are those of the whole broadcasts. Whole numbers are varints: seven bits a byte, the lowest first, the top bit
-set on all but the last.
+The header's reference is the checksum of the broadcast that the relay stands for. Whole numbers are varints: seven bits
+a byte, the lowest first, the top bit set on all but the last. A client may hold a later θ than the server knows of, if
+its answer was lost: it begins with the record of the round that it holds.
 """
 
+import itertools
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +21,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fedsparse import shared
-from fedsparse.codec import Broadcast, decode_theta, encode_theta
+from fedsparse.codec import Broadcast, Theta, decode_theta, encode_theta
 from fedsparse.errors import MessageError
 from fedsparse.server import Votes
 from fedsparse.wire import Kind, check_same, message_of, open_message, unpack
 
-HEAD = struct.Struct("<ffI")
+HEAD = struct.Struct("<ff")
 
 
 class Mask(NamedTuple):
@@ -41,28 +43,30 @@ class Record:
     """All masks of one round, in the order of clients."""
 
     round: int
-    checksum: int
-    """Of the broadcast that the masks answer."""
+    theta: int
+    """Fingerprint of the θ that the masks answer."""
     masks: tuple[Mask, ...]
 
     def pack(self) -> bytes:
         """As bytes."""
-        parts = [_varint(self.round), struct.pack("<I", self.checksum), _varint(len(self.masks))]
+        parts = [_varint(self.round), struct.pack("<I", self.theta), _varint(len(self.masks))]
         for mask in self.masks:
             parts += [_varint(mask.client), _varint(mask.weight), _varint(len(mask.body)), mask.body]
         return b"".join(parts)
 
 
 def unpack_records(packed: bytes) -> list[Record]:
-    """The records in so many bytes. Raises `MessageError` if they are cut off."""
+    """The records in so many bytes. Raises `MessageError` if they are cut off, or a client is there twice."""
     records, reader = [], _Reader(packed)
     while reader.at < len(packed):
-        round, (checksum,), count = reader.number(), struct.unpack("<I", reader.bytes(4)), reader.number()
+        round, (theta,), count = reader.number(), struct.unpack("<I", reader.bytes(4)), reader.number()
         masks = []
         for _ in range(count):
             client, weight, length = reader.number(), reader.number(), reader.number()
             masks.append(Mask(client, weight, reader.bytes(length)))
-        records.append(Record(round, checksum, tuple(masks)))
+        if any(one.client >= other.client for one, other in itertools.pairwise(masks)):
+            raise MessageError("relayed masks that are not in the order of clients")
+        records.append(Record(round, theta, tuple(masks)))
     return records
 
 
@@ -72,17 +76,18 @@ def since(records: Sequence[Record], client: int) -> list[Record]:
     return list(records[answered[-1] :]) if answered else []
 
 
-def votes_after(broadcast: Broadcast, record: Record, seed: int) -> Votes:
-    """The votes that a round's masks make: its own θ's levels if there is no mask.
+def votes_after(theta: Theta, record: Record, seed: int) -> Votes:
+    """The votes that a round's masks make: θ's own levels if there is no mask.
 
     Raises:
-        MessageError: a mask that no client can have sent in answer to this θ; a weight of zero.
+        MessageError: another θ than the masks answer; a mask that no client can have sent; a weight of zero.
     """
-    theta = broadcast.theta
+    if theta.fingerprint() != record.theta:
+        raise MessageError(f"relayed masks that answer another θ in round {record.round}")
     if not record.masks:
         return Votes(theta.levels.astype(np.int64), theta.top)
     probabilities = theta.probabilities()
-    ones = np.zeros(broadcast.layout.n, np.int64)
+    ones = np.zeros(len(theta.levels), np.int64)
     for mask in record.masks:
         if not mask.weight:
             raise MessageError(f"a relayed mask of client {mask.client} without weight")
@@ -98,8 +103,8 @@ def encode_relay(records: Sequence[Record], goal: Broadcast) -> bytes:
         records: of every round from the one whose θ is held to the one before the coming one.
         goal: the θ of the coming round.
     """
-    payload = HEAD.pack(goal.theta.lam, goal.theta.clip, goal.checksum) + b"".join(r.pack() for r in records)
-    return message_of(Kind.RELAY, "shared", goal.round, goal.layout, records[0].checksum, payload)
+    payload = HEAD.pack(goal.theta.lam, goal.theta.clip) + b"".join(r.pack() for r in records)
+    return message_of(Kind.RELAY, "shared", goal.round, goal.layout, goal.checksum, payload)
 
 
 def decode_relay(message: bytes, held: Broadcast, seed: int) -> Broadcast:
@@ -110,20 +115,18 @@ def decode_relay(message: bytes, held: Broadcast, seed: int) -> Broadcast:
             add up to the θ that the server has.
     """
     header, payload = open_message(message, Kind.RELAY, held.layout)
-    if header.reference != held.checksum:
-        raise MessageError(f"a relay for a client that holds another θ than that of round {held.round}")
-    lam, clip, checksum = unpack(HEAD, payload)
+    lam, clip = unpack(HEAD, payload)
     records = unpack_records(payload[HEAD.size :])
-    if [r.round for r in records] != list(range(held.round, header.round)) or not records:
+    first = header.round - len(records)
+    if any(record.round != first + i for i, record in enumerate(records)) or not first <= held.round < header.round:
         raise MessageError(f"a relay to round {header.round} that leaves out rounds since {held.round}")
     if not 0 <= clip < 0.5 or not 0 <= lam < np.inf:
         raise MessageError(f"a relay with a clip of {clip} and a λ of {lam}")
     theta = held.theta
-    for record in records:
-        there = Broadcast(theta, record.round, held.layout, record.checksum)
-        theta = votes_after(there, record, seed).theta(clip)
+    for record in records[held.round - first :]:
+        theta = votes_after(theta, record, seed).theta(clip)
     goal = decode_theta(encode_theta(replace(theta, lam=lam), header.round, held.layout), held.layout)
-    if goal.checksum != checksum:
+    if goal.checksum != header.reference:
         raise MessageError("relayed masks that do not add up to the server's θ")
     check_same(message, encode_relay(records, goal))
     return goal
@@ -166,6 +169,6 @@ class _Reader:
         for shift in range(0, 35, 7):
             byte = self.bytes(1)[0]
             value |= (byte & 127) << shift
-            if byte < 128:
+            if byte < 128 and value < 2**32:
                 return value
         raise MessageError("a number of more than 32 bits among the relayed masks")

@@ -59,13 +59,13 @@ class Tally:
 
     Args:
         broadcast: the θ that the masks answer.
-        seed: of the randomness that is shared with the clients.
+        seed: of the randomness that is shared with the clients, if masks are coded so.
         weighted: count each client by its samples, not once.
         before: votes of earlier rounds to add to (the Beta posterior between resets).
     """
 
     def __init__(
-        self, broadcast: Broadcast, seed: int = 0, weighted: bool = False, before: Votes | None = None
+        self, broadcast: Broadcast, seed: int | None = None, weighted: bool = False, before: Votes | None = None
     ) -> None:
         self.broadcast = broadcast
         self.seed = seed

@@ -67,7 +67,7 @@ def encode_votes(sums: np.ndarray, round: int, layout: Layout, codec: str) -> by
     Raises:
         MessageError: more votes than there were rounds.
     """
-    top = int(np.abs(sums).max())
+    top = int(np.abs(sums.astype(np.int64)).max())
     if top > max(0, round - 1):
         raise MessageError(f"a sum of {top} votes before round {round}")
     if top > MOST_VOTES or codec == "packed":

@@ -65,7 +65,7 @@ def test_masks_of_every_density_survive_the_wire(theta_and_layout, method, densi
     broadcast = broadcast_of(theta.levels, theta.top, layout, theta.clip)
     for p in (0.0, density, 1.0):
         mask = (np.random.default_rng(seed).random(layout.n) < p).astype(np.uint8)
-        got, report = codec.decode_mask(codec.encode_mask(mask, REPORT, broadcast, method), broadcast, 0)
+        got, report = codec.decode_mask(codec.encode_mask(mask, REPORT, broadcast, method), broadcast)
         assert np.array_equal(got, mask)
         assert report == REPORT
 

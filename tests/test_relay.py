@@ -118,8 +118,9 @@ def test_a_relay_is_refused_with_another_seed_or_another_theta(played):
     assert relay.decode_relay(message, held, 0).round == 3
     with pytest.raises(MessageError, match="another θ, seed"):
         relay.decode_relay(message, held, 1)
-    with pytest.raises(MessageError, match="holds another θ"):
-        relay.decode_relay(message, dataclasses.replace(held, checksum=held.checksum ^ 1), 0)
+    other = dataclasses.replace(held.theta, levels=held.theta.levels[::-1].copy())
+    with pytest.raises(MessageError, match="answer another θ"):
+        relay.decode_relay(message, dataclasses.replace(held, theta=other), 0)
 
 
 def test_damaged_and_forged_relays_are_refused(played):
@@ -130,6 +131,8 @@ def test_damaged_and_forged_relays_are_refused(played):
     forged = {
         "do not add up": relay.encode_relay([short], goal),
         "leaves out rounds": relay.encode_relay([dataclasses.replace(record, round=1)], goal),
+        "order of clients": relay.encode_relay([dataclasses.replace(record, masks=record.masks[::-1])], goal),
+        "leaves out rounds since": relay.encode_relay([dataclasses.replace(record, round=2**32 - 2)], goal),
         "without weight": relay.encode_relay(
             [dataclasses.replace(record, masks=(record.masks[0]._replace(weight=0),))], goal
         ),
@@ -151,8 +154,42 @@ def test_damaged_and_forged_relays_are_refused(played):
 
 
 masks = st.lists(
-    st.builds(Mask, st.integers(0, 2**32 - 1), st.integers(1, 10_000), st.binary(max_size=300)), max_size=4
-)
+    st.builds(Mask, st.integers(0, 2**32 - 1), st.integers(1, 10_000), st.binary(max_size=300)),
+    max_size=4,
+    unique_by=lambda mask: mask.client,
+).map(sorted)
+
+
+def test_a_client_whose_answer_was_lost_is_relayed_to_all_the_same(tiny):
+    # It holds the θ of round 2, and the server knows of its answer in round 1 only.
+    federation = Federation(tiny.replace(**THREE | {"cohort": 0}))
+    algorithm, client = federation.algorithm, federation.clients[1]
+    states = [federation.state]
+    for lost in (False, True, False):
+        state = federation.state
+        sent = {c.index: algorithm.local_update(algorithm.broadcast(state, c.index), c) for c in federation.clients}
+        if lost:
+            del sent[client.index]
+        federation.state, _ = algorithm.aggregate(state, sent.values())
+        states.append(federation.state)
+    records = relay.unpack_records(states[2].relayed.tobytes())
+    assert [r.round for r in relay.since(records, client.index)] == [1, 2]
+    assert client.memory["broadcast"]["round"] == 3
+    assert (
+        client.memory["broadcast"]["checksum"]
+        == codec.decode_theta(algorithm.broadcast(states[2]), federation.network.layout).checksum
+    )
+
+
+def test_a_mask_coded_otherwise_is_refused(played):
+    federation, held, _ = played
+    mask = np.ones(federation.network.layout.n, np.uint8)
+    lossless = codec.encode_mask(mask, codec.Report(2, 10, 1.0, 0.1), held)
+    with pytest.raises(MessageError, match="coded by shared randomness"):
+        codec.decode_mask(lossless, held, seed=0)
+    sampled = codec.encode_sample(mask * 0.6, codec.Report(2, 10, 1.0, 0.1), held, seed=0)
+    with pytest.raises(MessageError, match="coded otherwise"):
+        codec.decode_mask(sampled, held)
 
 
 @given(st.lists(st.builds(Record, st.integers(1, 10**5), st.integers(0, 2**32 - 1), masks.map(tuple)), max_size=4))

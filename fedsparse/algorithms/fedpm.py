@@ -67,7 +67,7 @@ class FedPM:
         self.shared = experiment.codec == "shared"
         self._encoded: tuple[np.ndarray, tuple, bytes] | None = None
         self._decoded: tuple[bytes, Broadcast] | None = None
-        self._rebuilt: tuple[bytes, Broadcast] | None = None
+        self._rebuilt: tuple[bytes, int, Broadcast] | None = None
         self._held: tuple[Broadcast, dict] | None = None
 
     def init(self) -> FedPMState:
@@ -107,7 +107,7 @@ class FedPM:
         keep = self.experiment.aggregation == "beta" and state.round % self.experiment.prior_reset != 0
         tally = Tally(
             self._decode(self._whole(state)),
-            self.experiment.seed,
+            self.experiment.seed if self.shared else None,
             weighted=self.experiment.aggregation == "weighted",
             before=state.votes if keep else None,
         )
@@ -146,7 +146,7 @@ class FedPM:
         """The records of the last rounds, this one's included, while they are smaller than the θ that they lead to."""
         weights = tally.weights.items()
         masks = [Mask(client, weight, body) for (client, weight), body in zip(weights, bodies, strict=True)]
-        latest = Record(after.round, tally.broadcast.checksum, tuple(sorted(masks)))
+        latest = Record(after.round, tally.broadcast.theta.fingerprint(), tuple(sorted(masks)))
         records = kept([*unpack_records(before.relayed.tobytes()), latest], len(self._whole(after)))
         return np.frombuffer(b"".join(record.pack() for record in records), np.uint8).copy()
 
@@ -172,14 +172,16 @@ class FedPM:
 
     def _decode(self, message: bytes) -> Broadcast:
         """Every client of a round decodes the same bytes: in one process, once."""
-        if self._decoded is None or self._decoded[0] != message:
-            self._decoded = message, decode_theta(message, self.layout)
-        return self._decoded[1]
+        decoded = self._decoded
+        if decoded is None or decoded[0] != message:
+            decoded = self._decoded = message, decode_theta(message, self.layout)
+        return decoded[1]
 
     def _rebuild(self, message: bytes, held: dict) -> Broadcast:
-        """Likewise for a relay: it names, by checksum, the θ that it starts from and the one that it arrives at."""
-        if self._rebuilt is None or self._rebuilt[0] != message:
+        """Likewise for a relay, for all clients that hold the same θ."""
+        rebuilt = self._rebuilt
+        if rebuilt is None or rebuilt[:2] != (message, held["checksum"]):
             theta = Theta(**{**held["theta"], "levels": held["theta"]["levels"].numpy()})
             before = Broadcast(theta, held["round"], self.layout, held["checksum"])
-            self._rebuilt = message, decode_relay(message, before, self.experiment.seed)
-        return self._rebuilt[1]
+            rebuilt = self._rebuilt = message, before.checksum, decode_relay(message, before, self.experiment.seed)
+        return rebuilt[2]

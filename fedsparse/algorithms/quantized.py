@@ -6,7 +6,7 @@ Only the uplink is quantized; down go the weights as in FedAvg, and the ledger c
 import numpy as np
 
 from fedsparse.algorithms.fedavg import FedAvg
-from fedsparse.codec import Kind, Report
+from fedsparse.codec import Report
 from fedsparse.errors import MessageError
 from fedsparse.quantizers import (
     QSGD_BUCKET,
@@ -19,6 +19,7 @@ from fedsparse.quantizers import (
 )
 from fedsparse.randomness import raw_bits, uniforms
 from fedsparse.weight_codec import LARGEST, Start, decode_symbols, encode_symbols
+from fedsparse.wire import Kind
 
 
 class QSGD(FedAvg):

@@ -16,11 +16,12 @@ import numpy as np
 
 from fedsparse.algorithms.fedavg import FedAvg, Sum, first_weights
 from fedsparse.client import Client
-from fedsparse.codec import Kind, Report
+from fedsparse.codec import Report
 from fedsparse.experiment import Experiment
 from fedsparse.models import MaskedNetwork
 from fedsparse.randomness import raw_bits
 from fedsparse.weight_codec import Start, Weights, decode_symbols, decode_votes, encode_symbols, encode_votes
+from fedsparse.wire import Kind
 
 
 @dataclass(frozen=True)

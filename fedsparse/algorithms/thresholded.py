@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fedsparse.algorithms.fedpm import FedPM
 from fedsparse.client import Client, descend
-from fedsparse.codec import Report, decode_theta, encode_mask
+from fedsparse.codec import Report, encode_mask
 from fedsparse.entropy import kl_divergence
 from fedsparse.experiment import Experiment
 from fedsparse.models import MaskedNetwork
@@ -38,7 +38,7 @@ class Thresholded(FedPM):
 
     def local_update(self, message: bytes, client: Client) -> bytes:
         """Train scores through the mask (straight-through); the last mask is sent."""
-        broadcast = decode_theta(message, self.layout)
+        broadcast = self._decode(message)
         theta = torch.from_numpy(broadcast.theta.probabilities()).to(client.images.device)
         start, e = self.start(theta), self.experiment
         scores, loss = descend(start, self._logits, client, e, broadcast.round, e.lr)
