@@ -81,7 +81,7 @@ def tradeoff(table: "pandas.DataFrame", title: str = "") -> Figure:
     figure = Figure(figsize=(width, 3.6 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True).flat
     for axes, panel in zip(grid, panels, strict=False):
-        for line, colour, marker in zip(lines, 2 * OKABE_ITO, "osD^vPX*hp<>d8", strict=False):
+        for line, colour, marker in zip(lines, [*OKABE_ITO, "#999999"], "osD^vPX*", strict=False):
             mine = table[(table["panel"] == panel) & (table["line"] == line)].groupby("round")
             x, y = mine["megabytes"].mean(), mine["accuracy_expected"]
             axes.plot(x, y.mean(), color=colour, marker=marker, markersize=4, linewidth=1.2, label=line)

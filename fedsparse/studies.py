@@ -50,7 +50,7 @@ class Study:
 
 
 def _each(name: str, values: Sequence[Any]) -> dict[str, dict[str, Any]]:
-    return {f"{name}={v:g}" if isinstance(v, float) else str(v): {name: v} for v in values}
+    return {f"λ = {v:g}" if name == "lam" else str(v): {name: v} for v in values}
 
 
 METHODS = {"fedpm": {}, "fedpm, λ = 1": {"lam": 1.0}, **_each("algorithm", RIVALS)}
