@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from fedsparse.client import Client, batches, mean_loss, optimizer_for
 from fedsparse.experiment import Experiment
-from fedsparse.models import MaskedNetwork
+from fedsparse.models import MaskedNetwork, scaled
 from fedsparse.randomness import reseed
 from fedsparse.regularizers import REGULARIZERS
 
@@ -81,7 +81,8 @@ class Worker:
                 buffer.copy_(kept[0][name])
             else:
                 buffer.zero_()
-        losses = [step(client.images[b], client.labels[b]) for b in batches(client, self.experiment, round)]
+        images = client.images if theta.is_cuda else scaled(client.images)  # once, not at every step
+        losses = [step(images[b], client.labels[b]) for b in batches(client, self.experiment, round)]
         if self.experiment.optimizer_state == "kept":
             state = self.optimizer.state[self.scores].items()
             client.memory["optimizer"] = {0: {name: buffer.clone() for name, buffer in state}}
