@@ -146,9 +146,8 @@ def _outcome(experiment: Experiment) -> Run | Failed:
 
 def _print_comparison(outcomes: Sequence[Run | Failed], first: Experiment) -> None:
     keys = hashlib.blake2b(" ".join(o.experiment.key for o in outcomes).encode(), digest_size=4).hexdigest()
-    file = (
-        Path(first.out).expanduser() / f"sweep-{keys}.csv"
-    )  # of its own for every sweep, and the same when called again
+    # Every sweep has a file of its own, and the same one when it is called again.
+    file = Path(first.out).expanduser() / f"sweep-{keys}.csv"
     collect(outcomes, file)
     print(summary(outcomes).to_string(index=False, na_rep=""))
     for outcome in outcomes:

@@ -193,7 +193,13 @@ def save(
     notebook: str,
     parameters: Mapping[str, Any],
 ) -> bytes:
-    """Put a figure into a folder, beside an entry in its `index.json`; arguments as of `show`. Returns the PNG."""
+    """Put a figure into a folder, beside an entry in its `index.json`, and return the PNG.
+
+    Args:
+        alt: what a reader who does not see the picture needs to know; build it from the data.
+        caption: what it was made from: data, scale, seeds.
+        notebook, parameters: for the index, so that the figure can be made again.
+    """
     content = png(figure)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -205,26 +211,11 @@ def save(
     return content
 
 
-def show(
-    figure: Figure,
-    name: str,
-    *,
-    alt: str,
-    caption: str,
-    folder: str | Path,
-    notebook: str,
-    parameters: Mapping[str, Any],
-) -> None:
-    """Put a figure on the notebook's page, and into a folder beside an entry in its `index.json`.
-
-    Args:
-        alt: what a reader who does not see the picture needs to know; build it from the data.
-        caption: what it was made from: data, scale, seeds.
-        notebook, parameters: for the index, so that the figure can be made again.
-    """
+def show(figure: Figure, name: str, *, alt: str, caption: str, **made_by: Any) -> None:
+    """Put a figure on the notebook's page, and into a folder; all arguments are those of `save`."""
     from IPython.display import HTML, display
 
-    content = save(figure, name, alt=alt, caption=caption, folder=folder, notebook=notebook, parameters=parameters)
+    content = save(figure, name, alt=alt, caption=caption, **made_by)
     source = base64.b64encode(content).decode()
     display(
         HTML(

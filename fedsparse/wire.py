@@ -42,7 +42,6 @@ class Kind(IntEnum):
 class Header:
     """What a header says, once it has been checked."""
 
-    kind: int
     codec: str
     round: int
     n: int
@@ -76,7 +75,7 @@ def header_of(message: bytes, kind: Kind) -> Header:
         raise MessageError("damaged: the checksum does not fit")
     if got != kind or codec >= len(CODECS):
         raise MessageError(f"a message of kind {got}, codec {codec}, where a {kind.name.lower()} was expected")
-    return Header(got, CODECS[codec], round, n, layout, reference, checksum)
+    return Header(CODECS[codec], round, n, layout, reference, checksum)
 
 
 def kind_of(message: bytes) -> int:

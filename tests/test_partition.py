@@ -1,6 +1,5 @@
 """Partitions: every index once, exactly what was asked for, the same everywhere; the impossible is refused and why."""
 
-import contextlib
 import hashlib
 
 import numpy as np
@@ -92,11 +91,18 @@ def test_one_class_a_client_and_all_classes_a_client():
 def test_dirichlet_deals_every_index_once_or_says_that_it_cannot(alpha, clients, seed):
     labels = labels_of(40, 40, 40, 40)
     options = {"partition": "dirichlet", "alpha": alpha, "clients": clients, "seed": seed}
-    if alpha > 1:
-        parts_of(labels, **options)
-    else:
-        with contextlib.suppress(DataError):  # what it says is tested below
-            parts_of(labels, **options)
+    parts, refused = [], ""
+    try:
+        parts = split(labels, Experiment(**options))
+    except DataError as error:
+        refused = str(error)
+    if refused:
+        assert alpha <= 1 < clients, "refused where a draw was to be had"
+        assert f"alpha={alpha:g} left one of {clients} clients with nothing in each of 1000 draws" in refused
+        return
+    assert len(parts) == clients
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(labels))), "every index, once"
+    assert min(map(len, parts)) > 0, "nobody is left with nothing"
 
 
 def test_dirichlet_is_a_class_to_a_client_at_one_end_and_iid_at_the_other():
