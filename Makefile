@@ -43,6 +43,6 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "fedsparse needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3"; exit 2; }
 	@echo "Making $(VENV) with $$($(PYTHON) --version). PyTorch is several gigabytes: this takes some minutes, once."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[notebooks,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[notebooks,flower,site,dev]'
 	@touch $@
 	@echo "Installed. $$($(BIN)/python -c 'import torch; print("PyTorch", torch.__version__)')"

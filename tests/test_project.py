@@ -1,6 +1,7 @@
 """What holds the project together: environments in step, imports that go one way, nothing that names a machine."""
 
 import ast
+import itertools
 import re
 import subprocess
 import tomllib
@@ -36,7 +37,7 @@ def test_every_dependency_of_ci_is_pinned_without_addresses():
     lines = [li for li in (ROOT / "constraints.txt").read_text().splitlines() if li and not li.startswith("#")]
     pinned = {requirement_name(line).replace("_", "-") for line in lines}
     extras = PROJECT["optional-dependencies"]
-    for requirement in PROJECT["dependencies"] + extras["notebooks"] + extras["dev"]:
+    for requirement in itertools.chain(PROJECT["dependencies"], *extras.values()):
         assert requirement_name(requirement) in pinned, requirement
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in lines)
 

@@ -1,0 +1,29 @@
+"""Figures: what to draw (`charts`), and how it leaves a notebook (`page`), saying what it was made from."""
+
+from fedsparse.plots.charts import (
+    LABELS,
+    OKABE_ITO,
+    STYLES,
+    by_round,
+    curves,
+    holdings,
+    images,
+    probabilities,
+    tradeoff,
+)
+from fedsparse.plots.page import png, save, show
+
+__all__ = [
+    "LABELS",
+    "OKABE_ITO",
+    "STYLES",
+    "by_round",
+    "curves",
+    "holdings",
+    "images",
+    "png",
+    "probabilities",
+    "save",
+    "show",
+    "tradeoff",
+]

@@ -1,0 +1,60 @@
+"""How a figure leaves a notebook: on the page as `<figure>` with words for who cannot see it, and as a listed PNG."""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG that is the same bytes each time: it names neither versions nor times."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def save(
+    figure: Figure,
+    name: str,
+    *,
+    alt: str,
+    caption: str,
+    folder: str | Path,
+    notebook: str,
+    parameters: Mapping[str, Any],
+) -> bytes:
+    """Put a figure into a folder, beside an entry in its `index.json`, and return the PNG.
+
+    Args:
+        alt: what a reader who does not see the picture needs to know; build it from the data.
+        caption: what it was made from: data, scale, seeds.
+        notebook, parameters: for the index, so that the figure can be made again.
+    """
+    content = png(figure)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.png").write_bytes(content)
+    index = folder / "index.json"
+    listed = json.loads(index.read_text()) if index.exists() else {}
+    listed[f"{name}.png"] = {"alt": alt, "caption": caption, "notebook": notebook, "parameters": dict(parameters)}
+    index.write_text(json.dumps(listed, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    return content
+
+
+def show(figure: Figure, name: str, *, alt: str, caption: str, **made_by: Any) -> None:
+    """Put a figure on the notebook's page, and into a folder; all arguments are those of `save`."""
+    from IPython.display import HTML, display
+
+    content = save(figure, name, alt=alt, caption=caption, **made_by)
+    source = base64.b64encode(content).decode()
+    display(
+        HTML(
+            f'<figure><img alt="{html.escape(alt)}" src="data:image/png;base64,{source}">'
+            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        )
+    )
