@@ -17,6 +17,7 @@ ORDER = [
     "errors", "experiment", "control", "randomness", "parallel", "partition", "data", "layers", "models",
     "regularizers", "entropy", "coding", "shared", "wire", "codec", "weight_codec", "quantizers", "client", "cohort",
     "server", "relay", "algorithms", "evaluation", "network_file", "history", "run_folder", "federation", "grid",
+    "lottery", "contests",
 ]  # fmt: skip
 DOORS = {"__init__", "__main__", "doctor", "notebooks", "plots", "checks", "studies"}
 

@@ -11,12 +11,14 @@ from fedsparse.plots.charts import (
     probabilities,
     tradeoff,
 )
+from fedsparse.plots.lottery import against_share, survivors
 from fedsparse.plots.page import png, save, show
 
 __all__ = [
     "LABELS",
     "OKABE_ITO",
     "STYLES",
+    "against_share",
     "by_round",
     "curves",
     "holdings",
@@ -25,5 +27,6 @@ __all__ = [
     "probabilities",
     "save",
     "show",
+    "survivors",
     "tradeoff",
 ]
