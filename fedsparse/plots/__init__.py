@@ -11,12 +11,13 @@ from fedsparse.plots.charts import (
     probabilities,
     tradeoff,
 )
-from fedsparse.plots.page import png, save, show
+from fedsparse.plots.page import adopt, png, save, show
 
 __all__ = [
     "LABELS",
     "OKABE_ITO",
     "STYLES",
+    "adopt",
     "by_round",
     "curves",
     "holdings",
