@@ -51,6 +51,8 @@ def build(root: Path, to: Path) -> Path:
     done = subprocess.run(call, capture_output=True, text=True)
     if done.returncode:
         raise RunError(f"the site was not built: {done.stderr.strip()}")
+    for page in to.rglob("*.html"):
+        page.write_text(readable(page.read_text()))
     return to / "index.html"
 
 
@@ -74,6 +76,17 @@ def write_page(notebook: Path, folder: Path, address: str) -> None:
     title, _, rest = node.cells[0].source.partition("\n")
     node.cells[0].source = f"# {number} · {title[2:]}\n{rest}"
     nbformat.write(node, folder / notebook.name)
+
+
+def readable(page: str) -> str:
+    """A page for a keyboard and a screen reader: what scrolls can be reached, and captions say their level."""
+    for old, new in (
+        ("<pre>", '<pre tabindex="0">'),
+        ('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper'),
+        ('class="caption" role="heading"', 'class="caption" role="heading" aria-level="2"'),
+    ):
+        page = page.replace(old, new)
+    return page
 
 
 def resources(page: str) -> list[str]:
