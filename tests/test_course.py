@@ -95,7 +95,9 @@ def test_the_guide_knows_every_notebook_and_its_questions_have_answers():
     for notebook in ALL:
         assert f"### {notebook.stem.split('_')[0]} " in GUIDE
     assert (
-        GUIDE.count("**Ask:**") == GUIDE.count("<summary>Answer</summary>") == len(re.findall("^### \\d", GUIDE, re.M))
+        GUIDE.count("**Ask:**")
+        == GUIDE.count("<summary>Answer</summary>")
+        == len(re.findall(r"^### [01]\d ", GUIDE, re.M))
     )
     for plan in re.findall(r"^### (\d+) minutes.*?\n\n(.*?)(?=^#|\Z)", GUIDE, re.S | re.M):
         minutes = [int(m) for m in re.findall(r"^\| (\d+) \|", plan[1], re.M)]

@@ -73,6 +73,8 @@ def test_a_grid_runs_collects_and_names_what_failed(division, tmp_path, capsys):
         (["division", "--multirun", "by=1,x"], "by='x' is not like its default"),
         (["division", "--multirun", "by"], "cannot read 'by'"),
         (["division", "by=1,2"], "add --multirun"),
+        (["division", "--multirun", "by=1,2,1"], "twice"),
+        (["division", "--multirun", "by=1,2", "--jobs", "0"], "at least 1"),
         (["division", "--multirun", "--in-place", "by=1"], "takes no parameters"),
         (["divisoin", "--multirun", "by=1"], "did you mean 'division'"),
     ],
@@ -83,6 +85,12 @@ def test_a_wrong_grid_is_refused_in_one_line_before_anything_runs(division, tmp_
     assert words in said
     assert said.count("\n") == 1
     assert not (tmp_path / "log").exists()
+
+
+def test_a_result_that_has_a_parameters_name_is_refused(division, capsys):
+    write(division, ("parameters", "by: int = 2"), ("results", "{'by': by}"))
+    assert main(["division", "--multirun", "by=1", "--to", "grid"]) == 1
+    assert "by is a parameter and a result" in capsys.readouterr().out
 
 
 def test_a_grid_needs_one_cell_of_results(tmp_path):

@@ -94,7 +94,7 @@ def resources(page: str) -> list[str]:
     tags = re.findall(r"<(?:script|link|img|iframe|source|video|audio|object|embed)\b[^>]*>", page)
     loaded = [t for t in tags if not re.search(r'rel="(?:canonical|author|license)"', t)]
     found = [m for tag in loaded for m in re.findall(r'(?:src|href|data)="((?:https?:)?//[^"]*)"', tag)]
-    return found + re.findall(r"@import\s+[\"']?((?:https?:)?//[^\"')]*)|url\([\"']?((?:https?:)?//[^\"')]*)", page)
+    return found + re.findall(r"(?:@import\s+|url\()[\"']?((?:https?:)?//[^\"')]*)", page)
 
 
 def _relinked(text: str, address: str) -> str:

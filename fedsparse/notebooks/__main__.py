@@ -29,6 +29,8 @@ def main(argv: Sequence[str]) -> int:
         grid = combinations(options.parameters, options.multirun)
         if options.in_place and (options.parameters or options.small or options.multirun):
             raise SettingError("--in-place refreshes a notebook with its own defaults: it takes no parameters")
+        if options.jobs < 1:
+            raise SettingError(f"--jobs {options.jobs}: at least 1")
         names = sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")) if options.name == "all" else [options.name]
         chosen = [NOTEBOOKS / f"{name.removesuffix('.ipynb')}.ipynb" for name in names]
         if options.in_place:

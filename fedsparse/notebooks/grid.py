@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedsparse.errors import FedsparseError, RunError
+from fedsparse.errors import FedsparseError, RunError, SettingError
 from fedsparse.notebooks.execution import execute
 from fedsparse.notebooks.files import checked, parameters_of, read, results_of, tagged
 from fedsparse.notebooks.refreshing import share_cores
@@ -41,7 +41,7 @@ def members(notebook: Path, grid: Sequence[Mapping[str, Any]], to: Path) -> list
 
     Raises:
         RunError: no such notebook, or none that a grid can collect from.
-        SettingError: a parameter that the notebook does not have, or of the wrong type.
+        SettingError: a parameter that the notebook does not have, or of the wrong type; a combination named twice.
     """
     known = parameters_of(notebook)
     node = read(notebook)
@@ -49,6 +49,9 @@ def members(notebook: Path, grid: Sequence[Mapping[str, Any]], to: Path) -> list
         raise RunError(f"{notebook.stem} has no cell tagged 'results', so a grid would have nothing to collect")
     source = stamp(node, notebook.resolve().parent.parent)
     every = [checked(given, known, notebook.stem) for given in grid]
+    for i, given in enumerate(every):
+        if given in every[:i]:
+            raise SettingError(f"the grid names {given} twice: each value once, as in lam=0,1,3")
     return [Member(notebook, given, to / notebook.stem / _slug(given, source)) for given in every]
 
 
@@ -86,6 +89,8 @@ def _attempt(member: Member, jobs: int) -> str:
     share_cores(jobs)
     try:
         found = results_of(execute(member.notebook, member.folder, member.given))
+        if both := ", ".join(set(found) & set(member.given)):
+            raise RunError(f"{member.notebook.stem}: {both} is a parameter and a result: rename the result")
         partial = member.folder / f".{DONE}.partial"
         partial.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
         os.replace(partial, member.folder / DONE)
