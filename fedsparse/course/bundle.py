@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from fedsparse.course.copies import write_copies
@@ -67,7 +68,11 @@ def pack(root: Path, to: Path, wheels: bool = True) -> Path:
     for file in (*(root / "data").glob("*.npz"), root / "constraints.txt", root / "LICENSE"):
         shutil.copyfile(file, to / ("data" if file.suffix == ".npz" else ".") / file.name)
     _wheels(root, to / "wheels", wheels)
-    named = {"major": sys.version_info.major, "minor": sys.version_info.minor, "platform": platform.platform()}
+    named = {
+        "major": sys.version_info.major,
+        "minor": sys.version_info.minor,
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
     words = "" if wheels else "The wheels of the dependencies were left out of this bundle: install.sh needs them."
     (to / "install.sh").write_text(INSTALL % named)
     (to / "README.txt").write_text((README % (named | {"wheels": words})).rstrip() + "\n")
@@ -76,9 +81,13 @@ def pack(root: Path, to: Path, wheels: bool = True) -> Path:
 
 def _wheels(root: Path, folder: Path, dependencies: bool) -> None:
     """Build wheels rather than download them: what comes as source has no compiler in the classroom."""
-    what = [f"{root.resolve()}[notebooks]", "-c", str(root / "constraints.txt")] if dependencies else [str(root)]
-    less = [] if dependencies else ["--no-deps", "--no-build-isolation"]
-    call = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "-w", str(folder)]
-    done = subprocess.run([*call, *less, *what], capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as clean:  # in the folder itself, leftovers of an earlier build would come along
+        shutil.copytree(root / "fedsparse", Path(clean) / "fedsparse", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copyfile(root / name, Path(clean) / name)
+        what = [f"{clean}[notebooks]", "-c", str(root / "constraints.txt")] if dependencies else [clean]
+        less = [] if dependencies else ["--no-deps", "--no-build-isolation"]
+        call = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "-w", str(folder)]
+        done = subprocess.run([*call, *less, *what], capture_output=True, text=True)
     if done.returncode:
         raise RunError(f"no wheels: {' '.join(done.stderr.split())[-300:]}")
