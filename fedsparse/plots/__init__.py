@@ -12,12 +12,13 @@ from fedsparse.plots.charts import (
     tradeoff,
 )
 from fedsparse.plots.lottery import against_share, survivors
-from fedsparse.plots.page import png, save, show
+from fedsparse.plots.page import adopt, png, save, show
 
 __all__ = [
     "LABELS",
     "OKABE_ITO",
     "STYLES",
+    "adopt",
     "against_share",
     "by_round",
     "curves",
