@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas
 
 MNIST = {"dataset": "mnist", "train_size": 10_000, "model": "conv4", "width": 0.25, "precision": "bfloat16"}
+SHARED = {"codec": "shared", "clip": 0.001}
+KL = {"regularizer": "kl"}
 RIVALS = ("fedavg", "sign_sgd", "top_mask", "fed_mask", "qsgd", "eden")
 PARTITIONS: dict[str, dict[str, Any]] = {
     "iid": {},
@@ -82,12 +84,13 @@ STUDIES = {
     ),
     "shared-mnist": Study(
         "Coding with shared randomness, against lossless coding, in both directions",
-        MNIST | {"rounds": 15, "evaluate_every": 3},
+        MNIST | {"rounds": 15},
         (
             {
                 "lossless": {},
-                "shared": {"codec": "shared", "clip": 0.001},
-                "shared, KL 20": {"codec": "shared", "clip": 0.001, "regularizer": "kl", "lam": 20.0},
+                "shared": SHARED | {"lr": 0.06},
+                "shared, KL held at 0.01 bpp": SHARED | KL | {"lr": 0.06, "lam": 12.0, "target_bpp": 0.01},
+                "shared, KL, small steps": SHARED | KL | {"lr": 0.03, "lam": 10.0, "rounds": 20},
             },
         ),
         seeds=5,
