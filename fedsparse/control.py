@@ -17,7 +17,7 @@ NEAR = 0.1
 
 
 def first_lam(experiment: Experiment) -> float:
-    """λ of round 1; a controller begins at `lam`, as a rule at 0: a large λ can kill a network before the loss has a say."""
+    """λ of round 1; a controller begins at `lam`, mostly 0: a large λ can kill a network before the loss has a say."""
     return experiment.lam if experiment.target_bpp else scheduled(experiment, 1)
 
 
