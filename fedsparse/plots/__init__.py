@@ -12,6 +12,7 @@ from fedsparse.plots.charts import (
     tradeoff,
 )
 from fedsparse.plots.page import png, save, show
+from fedsparse.plots.spread import spread
 
 __all__ = [
     "LABELS",
@@ -25,5 +26,6 @@ __all__ = [
     "probabilities",
     "save",
     "show",
+    "spread",
     "tradeoff",
 ]
