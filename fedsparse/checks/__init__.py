@@ -5,14 +5,18 @@ A check calls the reader's function on inputs whose answers it knows, and never 
 
 from fedsparse.checks.masked_layers import exact_gradient, masked_forward, straight_through_gradient
 from fedsparse.checks.regularized import aggregation, pooled_entropy, regularizer_gradient
+from fedsparse.checks.round_by_round import beta_mode, mean_variance, partial_cohort
 from fedsparse.checks.shared_randomness import importance_weights, number_cost, rebuilt_theta
 
 __all__ = [
     "aggregation",
+    "beta_mode",
     "exact_gradient",
     "importance_weights",
     "masked_forward",
+    "mean_variance",
     "number_cost",
+    "partial_cohort",
     "pooled_entropy",
     "rebuilt_theta",
     "regularizer_gradient",
