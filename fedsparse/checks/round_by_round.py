@@ -34,8 +34,8 @@ def mean_variance(answer: Callable[[np.ndarray], float]) -> bool:
         answer,
         [
             ((np.array([0.5]),), 0.25, "One coin: q(1 − q)."),
-            ((np.full(4, 0.5),), 1 / 16, "Variances of independent coins add up; dividing by K divides a variance by K²."),
-            ((np.array([0.0, 1.0]),), 0.0, "Coins that differ but are certain have no variance: average q(1 − q), not q."),
+            ((np.full(4, 0.5),), 1 / 16, "Variances of independent coins add up; of a mean, divide by K²."),
+            ((np.array([0.0, 1.0]),), 0.0, "Certain coins that differ have no variance: average q(1 − q), not q."),
             ((np.array([0.9, 0.5, 0.2]),), (0.09 + 0.25 + 0.16) / 9, "Every coin has its own q(1 − q)."),
         ],
     )  # fmt: skip
