@@ -14,7 +14,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # A room may import those before it; the last ones, where people come in, may import anything.
 ORDER = [
-    "errors", "experiment", "overrides", "control", "randomness", "parallel", "partition", "data", "layers", "models",
+    "errors", "experiment", "overrides", "control", "randomness", "parallel", "partition", "data", "layers", "enumeration",
+    "models",
     "regularizers", "entropy", "coding", "shared", "wire", "codec", "weight_codec", "quantizers", "client", "cohort",
     "server", "relay", "algorithms", "evaluation", "network_file", "history", "run_folder", "federation", "grid",
     "lottery", "contests",

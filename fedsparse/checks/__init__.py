@@ -4,17 +4,25 @@ A check calls the reader's function on inputs whose answers it knows, and never 
 """
 
 from fedsparse.checks.lottery import magnitude_mask, next_start, share_left
+from fedsparse.checks.masked_layers import exact_gradient, masked_forward, straight_through_gradient
 from fedsparse.checks.regularized import aggregation, pooled_entropy, regularizer_gradient
+from fedsparse.checks.round_by_round import beta_mode, mean_variance, partial_cohort
 from fedsparse.checks.shared_randomness import importance_weights, number_cost, rebuilt_theta
 
 __all__ = [
     "aggregation",
+    "beta_mode",
+    "exact_gradient",
     "importance_weights",
     "magnitude_mask",
+    "masked_forward",
+    "mean_variance",
     "next_start",
     "number_cost",
+    "partial_cohort",
     "pooled_entropy",
     "rebuilt_theta",
     "regularizer_gradient",
     "share_left",
+    "straight_through_gradient",
 ]

@@ -1,18 +1,9 @@
 """Figures: what to draw (`charts`), and how it leaves a notebook (`page`), saying what it was made from."""
 
-from fedsparse.plots.charts import (
-    LABELS,
-    OKABE_ITO,
-    STYLES,
-    by_round,
-    curves,
-    holdings,
-    images,
-    probabilities,
-    tradeoff,
-)
+from fedsparse.plots.charts import LABELS, OKABE_ITO, STYLES, by_round, curves, holdings, images, probabilities, tradeoff
 from fedsparse.plots.lottery import against_share, survivors
 from fedsparse.plots.page import adopt, png, save, show
+from fedsparse.plots.spread import spread
 
 __all__ = [
     "LABELS",
@@ -28,6 +19,7 @@ __all__ = [
     "probabilities",
     "save",
     "show",
+    "spread",
     "survivors",
     "tradeoff",
 ]
