@@ -5,10 +5,14 @@ A check calls the reader's function on inputs whose answers it knows, and never 
 
 from fedsparse.checks.regularized import aggregation, pooled_entropy, regularizer_gradient
 from fedsparse.checks.shared_randomness import importance_weights, number_cost, rebuilt_theta
+from fedsparse.checks.wire import conditional_entropy, header, interval
 
 __all__ = [
     "aggregation",
+    "conditional_entropy",
+    "header",
     "importance_weights",
+    "interval",
     "number_cost",
     "pooled_entropy",
     "rebuilt_theta",

@@ -12,6 +12,7 @@ from fedsparse.plots.charts import (
     tradeoff,
 )
 from fedsparse.plots.page import png, save, show
+from fedsparse.plots.wire import intervals, message_map
 
 __all__ = [
     "LABELS",
@@ -21,6 +22,8 @@ __all__ = [
     "curves",
     "holdings",
     "images",
+    "intervals",
+    "message_map",
     "png",
     "probabilities",
     "save",
