@@ -11,6 +11,7 @@ from fedsparse.plots.charts import (
     probabilities,
     tradeoff,
 )
+from fedsparse.plots.costs import bills, prices
 from fedsparse.plots.page import png, save, show
 from fedsparse.plots.wire import intervals, message_map
 
@@ -18,6 +19,7 @@ __all__ = [
     "LABELS",
     "OKABE_ITO",
     "STYLES",
+    "bills",
     "by_round",
     "curves",
     "holdings",
@@ -25,6 +27,7 @@ __all__ = [
     "intervals",
     "message_map",
     "png",
+    "prices",
     "probabilities",
     "save",
     "show",

@@ -51,7 +51,7 @@ def message_map(message: bytes, parts: Sequence[Part], title: str = "") -> Figur
         parts: as from `anatomy.of_mask` or `anatomy.of_theta`.
     """
     rows = -(-len(message) // COLUMNS)
-    figure = Figure(figsize=(10.4, 0.5 * rows + 1.1), layout="constrained")
+    figure = Figure(figsize=(9.2, 0.56 * rows + 1.0), layout="constrained")
     axes = figure.subplots()
     for shade, part in enumerate(parts):
         for at in range(part.start, part.stop):
@@ -59,10 +59,10 @@ def message_map(message: bytes, parts: Sequence[Part], title: str = "") -> Figur
             alpha = 0.75 if shade % 2 else 0.45
             axes.add_patch(Rectangle((x, y), 1, 0.94, color=GROUPS[part.group], alpha=alpha, linewidth=0))
             axes.text(
-                x + 0.5, y + 0.64, f"{message[at]:02x}", ha="center", va="center", family="monospace", fontsize=10
+                x + 0.5, y + 0.66, f"{message[at]:02x}", ha="center", va="center", family="monospace", fontsize=10
             )
         y, x = divmod(part.start, COLUMNS)
-        axes.text(x + 0.05, y + 0.2, part.name, ha="left", va="center", fontsize=6.5)
+        axes.text(x + 0.05, y + 0.22, part.name, ha="left", va="center", fontsize=8)
     axes.set(xlim=(0, COLUMNS), ylim=(rows, 0))
     axes.set_yticks([row + 0.5 for row in range(rows)], [f"byte {row * COLUMNS}" for row in range(rows)])
     axes.set_xticks([])
