@@ -3,20 +3,27 @@
 A check calls the reader's function on inputs whose answers it knows, and never shows an answer. One module a notebook.
 """
 
+from fedsparse.checks.costs import break_even, megabytes_to, total_megabytes
 from fedsparse.checks.lottery import magnitude_mask, next_start, share_left
 from fedsparse.checks.masked_layers import exact_gradient, masked_forward, straight_through_gradient
 from fedsparse.checks.regularized import aggregation, pooled_entropy, regularizer_gradient
 from fedsparse.checks.round_by_round import beta_mode, mean_variance, partial_cohort
 from fedsparse.checks.shared_randomness import importance_weights, number_cost, rebuilt_theta
+from fedsparse.checks.wire import conditional_entropy, header, interval
 
 __all__ = [
     "aggregation",
     "beta_mode",
+    "break_even",
+    "conditional_entropy",
     "exact_gradient",
+    "header",
     "importance_weights",
+    "interval",
     "magnitude_mask",
     "masked_forward",
     "mean_variance",
+    "megabytes_to",
     "next_start",
     "number_cost",
     "partial_cohort",
@@ -25,4 +32,5 @@ __all__ = [
     "regularizer_gradient",
     "share_left",
     "straight_through_gradient",
+    "total_megabytes",
 ]

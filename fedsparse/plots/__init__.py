@@ -1,9 +1,11 @@
 """Figures: what to draw (`charts`), and how it leaves a notebook (`page`), saying what it was made from."""
 
 from fedsparse.plots.charts import LABELS, OKABE_ITO, STYLES, by_round, curves, holdings, images, probabilities, tradeoff
+from fedsparse.plots.costs import bills, prices
 from fedsparse.plots.lottery import against_share, survivors
 from fedsparse.plots.page import adopt, png, save, show
 from fedsparse.plots.spread import spread
+from fedsparse.plots.wire import intervals, message_map
 
 __all__ = [
     "LABELS",
@@ -11,11 +13,15 @@ __all__ = [
     "STYLES",
     "adopt",
     "against_share",
+    "bills",
     "by_round",
     "curves",
     "holdings",
     "images",
+    "intervals",
+    "message_map",
     "png",
+    "prices",
     "probabilities",
     "save",
     "show",
