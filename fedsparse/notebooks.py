@@ -117,6 +117,8 @@ def refresh(notebook: Path) -> None:
         _run_all_cells(node, notebook.stem, folder)
     for cell in node.cells:
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):  # of a widget stays what stands there still, for pages without a kernel
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     node.metadata = nbformat.from_dict({"kernelspec": kernel, "language_info": {"name": "python"}})
     nbformat.write(node, notebook)

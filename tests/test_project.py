@@ -18,7 +18,7 @@ ORDER = [
     "regularizers", "entropy", "coding", "shared", "wire", "codec", "weight_codec", "quantizers", "client", "cohort",
     "server", "relay", "algorithms", "evaluation", "network_file", "history", "run_folder", "federation", "grid",
 ]  # fmt: skip
-DOORS = {"__init__", "__main__", "doctor", "notebooks", "plots", "checks", "studies"}
+DOORS = {"__init__", "__main__", "doctor", "notebooks", "plots", "checks", "studies", "explore"}
 
 
 def requirement_name(text: str) -> str:

@@ -3,14 +3,18 @@
 A check calls the reader's function on inputs whose answers it knows, and never shows an answer. One module a notebook.
 """
 
+from fedsparse.checks.lambda_sweep import dual_ascent, knee, ruled_share
 from fedsparse.checks.regularized import aggregation, pooled_entropy, regularizer_gradient
 from fedsparse.checks.shared_randomness import importance_weights, number_cost, rebuilt_theta
 
 __all__ = [
     "aggregation",
+    "dual_ascent",
     "importance_weights",
+    "knee",
     "number_cost",
     "pooled_entropy",
     "rebuilt_theta",
     "regularizer_gradient",
+    "ruled_share",
 ]

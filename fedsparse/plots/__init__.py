@@ -12,18 +12,22 @@ from fedsparse.plots.charts import (
     tradeoff,
 )
 from fedsparse.plots.page import png, save, show
+from fedsparse.plots.sweeps import by_lam, lines, small_multiples
 
 __all__ = [
     "LABELS",
     "OKABE_ITO",
     "STYLES",
+    "by_lam",
     "by_round",
     "curves",
     "holdings",
     "images",
+    "lines",
     "png",
     "probabilities",
     "save",
     "show",
+    "small_multiples",
     "tradeoff",
 ]
