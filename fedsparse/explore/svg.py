@@ -71,7 +71,8 @@ def line(axes: Axes, values: Sequence[float], kind: int, here: int) -> str:
     places = [(axes.x(i), axes.y(v)) for i, v in enumerate(values)]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     marks = "".join(mark(x, y, kind, 5 if i == here else 2.5) for i, (x, y) in enumerate(places))
-    return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-dasharray="{DASHES[kind]}"/>{marks}'
+    style = f'fill="none" stroke="{colour}" stroke-width="1.6" stroke-dasharray="{DASHES[kind]}"'
+    return f'<polyline points="{path}" {style}/>{marks}'
 
 
 def mark(x: float, y: float, kind: int, size: float) -> str:
@@ -119,9 +120,8 @@ def pixels(mask: np.ndarray, kind: int) -> str:
     picture.save(buffer, "PNG", bits=1, transparency=0, optimize=True)
     source = base64.b64encode(buffer.getvalue()).decode()
     side = HEIGHT - TOP - 4
-    wide = min(WIDTH - 2, side * mask.shape[1] / mask.shape[0])
-    left = (WIDTH - wide) / 2
-    frame = f'x="{left:.1f}" y="{TOP}" width="{wide:.1f}" height="{side}"'
+    wide = min(WIDTH - LEFT, side * mask.shape[1] / mask.shape[0])
+    frame = f'x="{LEFT}" y="{TOP}" width="{wide:.1f}" height="{side}"'
     return (
         f'<rect class="frame" {frame}/>'
         f'<image {frame} preserveAspectRatio="none" style="image-rendering:pixelated" '
