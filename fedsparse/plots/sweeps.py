@@ -47,7 +47,7 @@ def small_multiples(points: Sequence[Any], title: str = "") -> Figure:
         above.set_xticks([0, 1])
         above.set_yticks([0, 0.5, 1], ["0", "½", "1"] if above is rows[0][0] else [])
         above.spines[["top", "right"]].set_visible(False)
-        below.imshow(point.mask, cmap="cividis_r", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+        below.imshow(point.mask, cmap="Greys", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         below.set_xticks([])
         below.set_yticks([])
     rows[0][0].set_ylabel("share of weights\nwith this θ")
