@@ -4,6 +4,7 @@ A check calls the reader's function on inputs whose answers it knows, and never 
 """
 
 from fedsparse.checks.costs import break_even, megabytes_to, total_megabytes
+from fedsparse.checks.lambda_sweep import dual_ascent, knee, ruled_share
 from fedsparse.checks.lottery import magnitude_mask, next_start, share_left
 from fedsparse.checks.masked_layers import exact_gradient, masked_forward, straight_through_gradient
 from fedsparse.checks.regularized import aggregation, pooled_entropy, regularizer_gradient
@@ -16,10 +17,12 @@ __all__ = [
     "beta_mode",
     "break_even",
     "conditional_entropy",
+    "dual_ascent",
     "exact_gradient",
     "header",
     "importance_weights",
     "interval",
+    "knee",
     "magnitude_mask",
     "masked_forward",
     "mean_variance",
@@ -30,6 +33,7 @@ __all__ = [
     "pooled_entropy",
     "rebuilt_theta",
     "regularizer_gradient",
+    "ruled_share",
     "share_left",
     "straight_through_gradient",
     "total_megabytes",

@@ -1,10 +1,21 @@
 """Figures: what to draw (`charts`), and how it leaves a notebook (`page`), saying what it was made from."""
 
-from fedsparse.plots.charts import LABELS, OKABE_ITO, STYLES, by_round, curves, holdings, images, probabilities, tradeoff
+from fedsparse.plots.charts import (
+    LABELS,
+    OKABE_ITO,
+    STYLES,
+    by_round,
+    curves,
+    holdings,
+    images,
+    probabilities,
+    tradeoff,
+)
 from fedsparse.plots.costs import bills, prices
 from fedsparse.plots.lottery import against_share, survivors
 from fedsparse.plots.page import adopt, png, save, show
 from fedsparse.plots.spread import spread
+from fedsparse.plots.sweeps import by_lam, lines, small_multiples
 from fedsparse.plots.wire import intervals, message_map
 
 __all__ = [
@@ -14,17 +25,20 @@ __all__ = [
     "adopt",
     "against_share",
     "bills",
+    "by_lam",
     "by_round",
     "curves",
     "holdings",
     "images",
     "intervals",
+    "lines",
     "message_map",
     "png",
     "prices",
     "probabilities",
     "save",
     "show",
+    "small_multiples",
     "spread",
     "survivors",
     "tradeoff",

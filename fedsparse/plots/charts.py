@@ -1,5 +1,6 @@
 """Figures from tables of history: told apart by colour, for colour-blind readers too, and by line style."""
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,8 @@ def tradeoff(table: "pandas.DataFrame", title: str = "") -> Figure:
     figure = Figure(figsize=(width, 3.6 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True).flat
     for axes, panel in zip(grid, panels, strict=False):
-        for line, colour, marker in zip(lines, [*OKABE_ITO, "#999999"], "osD^vPX*", strict=False):
+        looks = zip(itertools.cycle([*OKABE_ITO, "#999999"]), itertools.cycle("osD^vPX*p"), strict=False)
+        for line, (colour, marker) in zip(lines, looks, strict=False):  # 72 of them before two are alike
             mine = table[(table["panel"] == panel) & (table["line"] == line)].groupby("round")
             x, y = mine["megabytes"].mean(), mine["accuracy_expected"]
             axes.plot(x, y.mean(), color=colour, marker=marker, markersize=4, linewidth=1.2, label=line)
