@@ -81,12 +81,13 @@ def mark(x: float, y: float, kind: int, size: float) -> str:
     shape = MARKS[kind]
     if shape == "circle":
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" {fill}/>'
-    corners: list[tuple[float, float]] = {
+    polygons: dict[str, list[tuple[float, float]]] = {
         "square": [(-1, -1), (1, -1), (1, 1), (-1, 1)],
         "diamond": [(0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)],
         "triangle": [(0, -1.2), (1.1, 0.9), (-1.1, 0.9)],
-    }[shape]
-    return f'<polygon points="{" ".join(f"{x + a * size:.1f},{y + b * size:.1f}" for a, b in corners)}" {fill}/>'
+    }
+    corners = " ".join(f"{x + a * size:.1f},{y + b * size:.1f}" for a, b in polygons[shape])
+    return f'<polygon points="{corners}" {fill}/>'
 
 
 def legend(names: Sequence[str]) -> str:
