@@ -14,9 +14,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # A room may import those before it; the last ones, where people come in, may import anything.
 ORDER = [
-    "errors", "experiment", "control", "randomness", "parallel", "partition", "data", "layers", "models",
-    "regularizers", "entropy", "coding", "shared", "wire", "codec", "weight_codec", "quantizers", "client", "cohort",
-    "server", "relay", "algorithms", "evaluation", "network_file", "history", "run_folder", "federation", "grid",
+    "errors", "experiment", "control", "randomness", "parallel", "partition", "skew", "data", "layers", "models",
+    "pathways", "regularizers", "entropy", "subset_sums", "coding", "shared", "wire", "codec", "weight_codec",
+    "quantizers", "client", "cohort", "server", "relay", "algorithms", "evaluation", "network_file", "history",
+    "run_folder", "federation", "grid",
 ]  # fmt: skip
 DOORS = {"__init__", "__main__", "doctor", "notebooks", "plots", "checks", "studies"}
 
