@@ -54,4 +54,4 @@ def _spread(units: np.ndarray, inputs: int) -> np.ndarray:
 
 def _gathered(inputs: np.ndarray, units: int) -> np.ndarray:
     """The way back: a channel is used if one of its pixels is."""
-    return inputs.reshape(units, -1).any(1)
+    return inputs.reshape(units, -1).max(1)

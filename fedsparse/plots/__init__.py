@@ -11,19 +11,26 @@ from fedsparse.plots.charts import (
     probabilities,
     tradeoff,
 )
+from fedsparse.plots.differences import partitions, points, stacked
 from fedsparse.plots.page import png, save, show
+from fedsparse.plots.precision import against, shrinking
 
 __all__ = [
     "LABELS",
     "OKABE_ITO",
     "STYLES",
+    "against",
     "by_round",
     "curves",
     "holdings",
     "images",
+    "partitions",
     "png",
+    "points",
     "probabilities",
     "save",
     "show",
+    "shrinking",
+    "stacked",
     "tradeoff",
 ]
