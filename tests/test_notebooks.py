@@ -118,6 +118,7 @@ def test_it_runs_with_small_parameters(notebook, tmp_path, monkeypatch):
 def test_committed_outputs_are_still_true(tmp_path):
     # In a copy: the notebooks write figures and runs beside their folder.
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    shutil.copytree(ROOT / "data" / "results", tmp_path / "data" / "results")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "-p", "no:xdist", "notebooks"],
         cwd=tmp_path, capture_output=True, text=True,

@@ -46,6 +46,7 @@ def points(
     """
     groups, lines = list(table[x].unique()), list(table[by].unique())
     figure = Figure(figsize=(max(5.6, 3.9 * len(columns)), 3.7), layout="constrained")
+    wide = 13 if len(groups) < 5 else 8  # letters of a label's line
     for i, column in enumerate(columns):
         axes = figure.add_subplot(1, len(columns), i + 1)
         for j, (line, colour, marker) in enumerate(zip(lines, OKABE_ITO, "osD^vPX", strict=False)):
@@ -57,11 +58,11 @@ def points(
         if chance is not None:
             axes.axhline(chance, color="black", linewidth=1, linestyle=":")
         axes.set(ylabel=LABELS.get(column, column), ylim=(-0.02, 1.02), xlim=(-0.5, len(groups) - 0.5))
-        axes.set_xticks(range(len(groups)), [textwrap.fill(str(group), 13) for group in groups], fontsize=9)
+        axes.set_xticks(range(len(groups)), [textwrap.fill(str(group), wide) for group in groups], fontsize=9)
         axes.grid(alpha=0.3, axis="y")
         axes.spines[["top", "right"]].set_visible(False)
         if i == 0 and len(lines) > 1 and x != by:
-            axes.legend(loc="lower left")
+            axes.legend()
     figure.suptitle(title)
     return figure
 

@@ -29,7 +29,10 @@ def against(lines: Mapping[str, tuple[Any, Any, Any]], xlabel: str, ylabel: str,
     for k, ((name, (x, y, words)), colour) in enumerate(zip(lines.items(), OKABE_ITO, strict=False)):
         axes.plot(x, y, label=name, color=colour, marker="osD^vPX"[k], markersize=5, linestyle=STYLES[k])
         for a, b, word in zip(x, y, words, strict=True):
-            axes.annotate(word, (a, b), (4, -11 if k else 6), textcoords="offset points", fontsize=8, color=colour)
+            axes.annotate(
+                word, (a, b), (-6, 7) if k else (5, -12), textcoords="offset points", fontsize=8, color=colour,
+                ha="right" if k else "left",
+            )  # fmt: skip
     axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log", ylim=(0, 1.05))
     axes.margins(x=0.1)
     axes.grid(alpha=0.3)
