@@ -16,6 +16,7 @@ pytest.importorskip("flwr", reason="Flower is not installed: pip install 'fedspa
 from flwr.app import ConfigRecord, Message, RecordDict
 
 from fedsparse import DataError, Experiment, Federation, History, RunError, SettingError, run, wire
+from fedsparse.flower import faults
 from fedsparse.flower.client_app import RECORD, payload_of
 from fedsparse.flower.in_process import InProcessGrid, direct
 from fedsparse.flower.nodes import Nodes
@@ -66,16 +67,9 @@ def spoiling(client: int, spoil, rounds=(1,)):
     return link
 
 
-def without(experiment: Experiment, lost: dict[int, set[int]]) -> Federation:
-    """The engine in one process, with updates of some clients in some rounds taken out."""
-    federation = Federation(experiment)
-    deliver = federation.clients.deliver
-
-    def fewer(number, messages, update):
-        answers = {k: m for k, m in messages.items() if k not in lost.get(number, set())}
-        return deliver(number, answers, update)
-
-    federation.clients.deliver = fewer
+def without(experiment: Experiment, lost: set[tuple[int, int]]) -> Federation:
+    """The engine in one process, with the updates of some (round, client) taken out."""
+    federation = Federation(experiment, meet=faults.without(lost))
     for _ in range(experiment.rounds):
         federation.round()
     return federation
@@ -162,12 +156,24 @@ def test_a_client_that_fails_is_left_out_of_the_round_and_is_back_in_the_next(ti
     tiny = tiny.replace(algorithm=algorithm, aggregation="weighted")
     spoil, why, size = FAULTS[fault]
     got = over_flower(tiny, link=spoiling(1, spoil))
-    same_as(got, without(elsewhere(tiny, "here"), {1: {1}}))
+    same_as(got, without(elsewhere(tiny, "here"), {(1, 1)}))
     assert [row["cohort"] for row in got.history] == [3, 4]
     (refused,) = refusals(got.folder)
     assert (refused["round"], refused["client"]) == ("1", "1")
     assert why in refused["why"]
     assert size is None or refused["bytes"] == str(size)
+
+
+def test_the_faults_of_the_notebook_are_what_they_say(tiny):
+    schedule = {(2, 0): faults.killed, (2, 1): faults.raising, (2, 2): faults.garbage, (3, 0): faults.truncated}
+    again = faults.stale()
+    schedule |= {(3, 1): faults.flipped, (2, 3): again, (3, 3): again}
+    got = over_flower(tiny.replace(rounds=3), link=faults.faulty(schedule))
+    same_as(got, without(elsewhere(tiny, "here").replace(rounds=3), set(schedule) - {(2, 3)}))
+    whys = {(r["round"], r["client"]): r["why"] for r in refusals(got.folder)}
+    assert sorted(whys) == [("2", "0"), ("2", "1"), ("2", "2"), ("3", "0"), ("3", "1"), ("3", "3")]
+    assert "a mask of round 2" in whys["3", "3"]
+    assert "no space left" in whys["2", "1"]
 
 
 def test_what_was_sent_before_is_refused_now(tiny):
@@ -178,7 +184,7 @@ def test_what_was_sent_before_is_refused_now(tiny):
         return sent[0]
 
     got = over_flower(tiny, link=spoiling(3, again, rounds=(1, 2)))
-    same_as(got, without(elsewhere(tiny, "here"), {2: {3}}))
+    same_as(got, without(elsewhere(tiny, "here"), {(2, 3)}))
     assert "a mask of round 1; this is round 2" in refusals(got.folder)[0]["why"]
 
 
@@ -234,7 +240,7 @@ def test_the_server_waits_for_its_nodes_and_no_longer_than_it_was_told(tiny):
     assert [row["cohort"] for row in got.history] == [4, 4]
     grid = InProcessGrid(run_config(tiny, SHORT), [{"partition-id": k} for k in (0, 2)])
     late = serve(grid, elsewhere(tiny, "two"), SHORT)
-    expected = without(elsewhere(tiny, "here"), {1: {1, 3}, 2: {1, 3}})
+    expected = without(elsewhere(tiny, "here"), {(1, 1), (1, 3), (2, 1), (2, 3)})
     assert late.history.last["uplink_bytes"] == expected.history.last["uplink_bytes"]
     assert late.history.last["downlink_bytes"] == expected.history.last["downlink_bytes"] / 2, "sent to two, not four"
     grid.get_node_ids = list
