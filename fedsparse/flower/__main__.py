@@ -42,6 +42,9 @@ def main(argv: Sequence[str]) -> int:
     except FedsparseError as error:
         print(f"fedsparse.flower: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nfedsparse.flower: stopped, and Flower's processes with it", file=sys.stderr)
+        return 130
     return 0
 
 
