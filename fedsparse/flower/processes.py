@@ -27,10 +27,9 @@ SWITCHES = {
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-"""Nothing is sent anywhere, nothing is installed, and Ray's workers are not put behind everybody else's, where they come
-to nothing on a busy machine; set before anything of Flower starts."""
+"""Nothing is sent anywhere, nothing is installed, and Ray's workers wait no longer for a core than anybody else: by its
+default, on a busy machine, they come to nothing. Set before anything of Flower starts."""
 NAME = "own"
 """Of the connection in our own config.toml."""
 STARTUP, SHUTDOWN = 60.0, 20.0
