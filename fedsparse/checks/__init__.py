@@ -9,12 +9,14 @@ from fedsparse.checks.lottery import magnitude_mask, next_start, share_left
 from fedsparse.checks.masked_layers import exact_gradient, masked_forward, straight_through_gradient
 from fedsparse.checks.non_iid import owners, same_owner, skew
 from fedsparse.checks.open_questions import counting_bound, living, subset_sum
+from fedsparse.checks.real_federation import accepted, whole_sum
 from fedsparse.checks.regularized import aggregation, pooled_entropy, regularizer_gradient
 from fedsparse.checks.round_by_round import beta_mode, mean_variance, partial_cohort
 from fedsparse.checks.shared_randomness import importance_weights, number_cost, rebuilt_theta
 from fedsparse.checks.wire import conditional_entropy, header, interval
 
 __all__ = [
+    "accepted",
     "aggregation",
     "beta_mode",
     "break_even",
@@ -45,4 +47,5 @@ __all__ = [
     "straight_through_gradient",
     "subset_sum",
     "total_megabytes",
+    "whole_sum",
 ]
