@@ -153,7 +153,7 @@ def decode_mask(message: bytes, broadcast: Broadcast, seed: int | None = None) -
     if header.reference != broadcast.checksum:
         raise MessageError("a mask coded against another θ than this round's broadcast")
     report = Report(*unpack(REPORT, payload))
-    if not (np.isfinite(report.loss) and report.kl >= 0 and report.samples >= 1):
+    if not (np.isfinite(report.loss) and 0 <= report.kl < np.inf and report.samples >= 1):
         raise MessageError(f"a mask with an impossible report: {report}")
     body = payload[REPORT.size :]
     if (header.codec == "shared") != (seed is not None):

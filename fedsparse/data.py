@@ -72,7 +72,7 @@ def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 
     else:
         known = [*CLASSES, *sorted(p.stem for p in root.glob("*.npz"))]
         raise DataError(f"dataset={name!r}: no {file}, and not one of {', '.join(known)}{nearest(name.lower(), known)}")
-    x_train, y_train, x_test, y_test = _checked(name, *arrays)
+    x_train, y_train, x_test, y_test = _checked(name, CLASSES.get(name), *arrays)
     classes = CLASSES.get(name) or int(y_train.max()) + 1
     total = len(y_train)
     if train_size > total:
@@ -83,6 +83,19 @@ def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 
         source += f", {train_size:,} of {total:,} training images"
     tensors = {a: torch.from_numpy(v) for a, v in zip(ARRAYS, (x_train, y_train, x_test, y_test), strict=True)}
     return Dataset(name, **tensors, classes=classes, source=source)
+
+
+def load_file(file: Path, classes: int) -> Dataset:
+    """A site's own data: an .npz as in `load`, whose labels are below `classes`, not all of which need be there.
+
+    Raises:
+        DataError: no such file, or one that does not hold what it should.
+    """
+    if not file.exists():
+        raise DataError(f"no {file}: it must hold {', '.join(ARRAYS)}")
+    arrays = _checked(file.stem, classes, *_npz(file))
+    tensors = {a: torch.from_numpy(v) for a, v in zip(ARRAYS, arrays, strict=True)}
+    return Dataset(file.stem, **tensors, classes=classes, source=f"{file.stem} from {file.name}")
 
 
 def _digits() -> list[np.ndarray]:
@@ -138,8 +151,8 @@ def _by_hand(cls: Any, root: Path) -> str:
     return f"put {', '.join(names)} into {folder}, or {', '.join(ARRAYS)} into {root / (cls.__name__.lower() + '.npz')}"
 
 
-def _checked(name: str, x_train, y_train, x_test, y_test) -> list[np.ndarray]:
-    """The four arrays in one form: images (N, C, H, W) uint8, labels int64 in 0 … classes−1."""
+def _checked(name: str, classes: int | None, x_train, y_train, x_test, y_test) -> list[np.ndarray]:
+    """The four arrays in one form: images (N, C, H, W) uint8, labels int64 in 0 … classes−1, each there if None."""
     images, labels = [], []
     for split, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
         if x.dtype != np.uint8 or x.ndim not in (3, 4) or not len(x):
@@ -158,7 +171,7 @@ def _checked(name: str, x_train, y_train, x_test, y_test) -> list[np.ndarray]:
         labels.append(y.astype(np.int64))
     if images[0].shape[1:] != images[1].shape[1:]:
         raise DataError(f"{name}: training images are {images[0].shape[1:]}, test images {images[1].shape[1:]}")
-    classes = CLASSES.get(name) or len(np.unique(labels[0]))
+    classes = classes or len(np.unique(labels[0]))
     for split, y in zip(("train", "test"), labels, strict=True):
         if y.min() < 0 or y.max() >= classes:
             bad = y.min() if y.min() < 0 else y.max()

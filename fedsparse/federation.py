@@ -4,7 +4,7 @@ import dataclasses
 import math
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,16 @@ import torch
 
 import fedsparse
 from fedsparse import algorithms, data
-from fedsparse.client import Client
 from fedsparse.control import missed_target
 from fedsparse.entropy import Ledger
-from fedsparse.errors import RunError, TargetWarning
+from fedsparse.errors import MessageError, RunError, TargetWarning
 from fedsparse.evaluation import evaluate
 from fedsparse.experiment import Experiment
 from fedsparse.history import ACCURACIES, COLUMNS, History
 from fedsparse.models import Architecture, MaskedNetwork
 from fedsparse.network_file import TrainedNetwork, encode, load_network
-from fedsparse.parallel import keep_freed_memory, side_by_side, workers
-from fedsparse.partition import holdings, split
+from fedsparse.parallel import keep_freed_memory
+from fedsparse.population import Meet, Population
 from fedsparse.run_folder import RunFolder
 from fedsparse.server import answering, sample_cohort
 
@@ -59,18 +58,19 @@ class Run:
 
 
 class Federation:
-    """A population of clients and one server in one process; `round()` is one round, start to end.
+    """One server and its clients; `round()` is one round, start to end.
 
     Args:
         experiment: what to run.
         dataset: its data, if they are loaded already.
+        meet: how the server comes to its clients; by default they are all in this process.
 
     Raises:
         DataError: the data set is missing, damaged, or too small for so many clients.
         SettingError: the images are too small for the model.
     """
 
-    def __init__(self, experiment: Experiment, dataset: data.Dataset | None = None) -> None:
+    def __init__(self, experiment: Experiment, dataset: data.Dataset | None = None, meet: Meet = Population.of) -> None:
         self.experiment = experiment
         self.device = device_of(experiment)
         if dataset is None:
@@ -81,12 +81,10 @@ class Federation:
         )
         self.network = MaskedNetwork(self.architecture, precision_of(experiment, self.device)).to(self.device)
         self.frozen = self.network.fingerprint()
-        parts = split(dataset.y_train.numpy(), experiment)
-        self.holdings = holdings(dataset.y_train.numpy(), parts, dataset.classes)
-        self.clients = Population(dataset, parts, self.device)
+        self.clients = meet(experiment, dataset, self.device)
+        self.holdings = self.clients.holdings
         self.test = dataset.x_test.to(self.device), dataset.y_test.to(self.device)
         self.algorithm = algorithms.make(experiment, self.network)
-        self.workers = workers(self.device) if experiment.engine == "cohort" else 1
         self.state = self.algorithm.init()
         self.history = History()
 
@@ -94,14 +92,23 @@ class Federation:
         """One round: cohort, broadcast, local training, aggregation, evaluation; returns its row of history."""
         began = time.perf_counter()
         e, number = self.experiment, self.state.round + 1
-        cohort = sample_cohort(e.clients, e.cohort, e.seed, number)
+        cohort = self.clients.present(sample_cohort(e.clients, e.cohort, e.seed, number))
         ledger = Ledger(self.network.layout.n)
-        messages = {k: self.algorithm.broadcast(self.state, k) for k in cohort}
+        known = {k: k if self.clients.remembers(k) else None for k in cohort}
+        messages = {k: self.algorithm.broadcast(self.state, known[k]) for k in cohort}
         ledger.downlink = [len(message) for message in messages.values()]
-        answers = [self.clients[k] for k in answering(cohort, e.dropout, e.seed, number)]
-        update = lambda client: self.algorithm.local_update(messages[client.index], client)  # noqa: E731
-        updates = side_by_side(update, answers, self.workers)
-        self.state, measures = self.algorithm.aggregate(self.state, _counted(updates, ledger))
+        answers = {k: messages[k] for k in answering(cohort, e.dropout, e.seed, number)}
+        updates = self.clients.deliver(number, answers, self.algorithm.local_update)
+
+        def refuse(update: bytes, error: MessageError) -> None:
+            self.clients.refuse(update, error)
+            ledger.uplink.pop()  # it is the last that arrived
+
+        state, measures = self.algorithm.aggregate(self.state, _counted(updates, ledger), refuse)
+        if not self.clients.enough(ledger.uplink):
+            ledger.uplink.clear()
+            state, measures = self.algorithm.aggregate(self.state, ())
+        self.state = state
         scheduled = number % e.evaluate_every == 0 or number == e.rounds
         accuracies = self.evaluate() if scheduled else {}
         row = {"round": number, **accuracies, **measures, **ledger.rates(), "cohort": len(ledger.uplink)}
@@ -137,8 +144,7 @@ class Federation:
             raise RunError("this run was begun by another version of fedsparse: choose another folder with out=")
         self.state = type(self.state)(**state)
         self.network.precision = checkpoint["precision"]  # with precision=auto, that of the machine it began on
-        for index, memory in checkpoint["memory"].items():
-            self.clients[index].memory = memory
+        self.clients.remind(checkpoint["memory"])
         self.history = History(checkpoint["history"])
         last = self.history.last["round"]
         if last % self.experiment.evaluate_every and last < self.experiment.rounds:
@@ -150,7 +156,7 @@ class Federation:
             raise RunError("the frozen weights have changed: the results of this run mean nothing")
 
 
-def run(experiment: Experiment, *, progress: bool = False) -> Run:
+def run(experiment: Experiment, *, progress: bool = False, meet: Meet = Population.of) -> Run:
     """Do a run, go on with one that was cut off, or return one that is finished.
 
     Its folder `<out>/<key>/` is brought up to date after every round; stopped at any moment and called again, the run
@@ -159,6 +165,7 @@ def run(experiment: Experiment, *, progress: bool = False) -> Run:
     Args:
         experiment: what to run.
         progress: show a bar on standard error, with accuracy and bits per parameter.
+        meet: how the server comes to its clients; by default they are all in this process.
 
     Raises:
         FedsparseError: bad data, a folder that cannot be written or is in use, training that diverged; a run that has
@@ -178,7 +185,7 @@ def run(experiment: Experiment, *, progress: bool = False) -> Run:
         if saved and len(saved["history"]) == experiment.rounds and folder.complete():
             return Run(experiment, folder.path, History(saved["history"]))
         keep_freed_memory()
-        federation = Federation(experiment, dataset)
+        federation = Federation(experiment, dataset, meet)
         folder.write_config()
         if saved:
             federation.restore(saved)
@@ -222,36 +229,6 @@ def precision_of(experiment: Experiment, device: torch.device) -> str:
         known: dict = getattr(torch.cpu, "get_capabilities", dict)()  # PyTorch 2.11 may not say
         native = device.type == "cpu" and (known.get("amx_bf16", False) or known.get("avx512_bf16", False))
     return "bfloat16" if native else "float32"
-
-
-class Population(Sequence[Client]):
-    """Clients whose images are views of one tensor, sorted by owner; each comes into being when it is first asked for.
-
-    So many clients that never take part cost nothing but their data.
-    """
-
-    def __init__(self, dataset: data.Dataset, parts: list[np.ndarray], device: torch.device) -> None:
-        order = torch.from_numpy(np.concatenate(parts))
-        self.images, self.labels = dataset.x_train[order].to(device), dataset.y_train[order].to(device)
-        self.ends = np.cumsum([len(part) for part in parts])
-        self.made: dict[int, Client] = {}
-
-    def __len__(self) -> int:
-        return len(self.ends)
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        if not 0 <= index < len(self):
-            raise IndexError(f"client {index} of {len(self)}")
-        if index not in self.made:
-            mine = slice(int(self.ends[index - 1]) if index else 0, int(self.ends[index]))
-            self.made[index] = Client(index, self.images[mine], self.labels[mine])
-        return self.made[index]
-
-    def memories(self) -> dict[int, dict]:
-        """What each client remembers that remembers anything."""
-        return {index: client.memory for index, client in sorted(self.made.items()) if client.memory}
 
 
 def _counted(updates: Iterable[bytes], ledger: Ledger) -> Iterator[bytes]:

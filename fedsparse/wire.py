@@ -18,6 +18,7 @@ from fedsparse.models import Layout
 MAGIC = b"FSP1"  # the last character is the version
 HEADER = struct.Struct("<4sBBII8sII")
 CHECKSUM = struct.Struct("<I")
+CLAIM = struct.Struct("<II")
 HEADER_BYTES = HEADER.size + CHECKSUM.size
 CODECS = ("packed", "context", "shared")
 
@@ -81,6 +82,16 @@ def header_of(message: bytes, kind: Kind) -> Header:
 def kind_of(message: bytes) -> int:
     """The kind that a message says it is of; nothing else is checked. 0 if it is too short to say."""
     return message[len(MAGIC)] if len(message) > len(MAGIC) else 0
+
+
+def claim_of(update: bytes) -> tuple[int, int]:
+    """Client and number of samples that an update says it is from: every report begins so. Nothing else is checked.
+
+    Raises:
+        MessageError: it is too short to say.
+    """
+    client, samples = unpack(CLAIM, update[HEADER_BYTES:])
+    return client, samples
 
 
 def open_message(message: bytes, kind: Kind, layout: Layout) -> tuple[Header, bytes]:

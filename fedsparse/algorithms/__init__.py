@@ -3,7 +3,7 @@
     init() -> state
     broadcast(state, client) -> bytes                 server to a client
     local_update(bytes, client) -> bytes              client to server
-    aggregate(state, updates) -> state, measures      updates is an iterable, read once as they arrive
+    aggregate(state, updates, refuse) -> state, measures   updates is an iterable, read once as they arrive
     network(state) -> θ, or weights                   what is evaluated
 
 The in-process round loop and every other engine call the same five, so a run is the same bytes wherever it happens.
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fedsparse.algorithms.arrivals import Refuse, raised
 from fedsparse.algorithms.fedavg import FedAvg
 from fedsparse.algorithms.fedpm import FedPM
 from fedsparse.algorithms.quantized import EDEN, QSGD
@@ -37,8 +38,8 @@ class Algorithm(Protocol):
     def local_update(self, message: bytes, client: Client) -> bytes:
         """What one client makes of it, from its own data: the only thing it sends."""
 
-    def aggregate(self, state: Any, updates: Iterable[bytes]) -> tuple[Any, dict[str, float]]:
-        """The next state, and the means of what was measured on the updates."""
+    def aggregate(self, state: Any, updates: Iterable[bytes], refuse: Refuse = raised) -> tuple[Any, dict[str, float]]:
+        """The next state, and the means of what was measured on the updates; one that is no update goes to `refuse`."""
 
     def network(self, state: Any) -> np.ndarray | Weights:
         """θ, (n,) float32, the probability that each weight is there; or the weights, if they are what is trained."""

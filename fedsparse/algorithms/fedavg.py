@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fedsparse.algorithms.arrivals import Refuse, raised, take
 from fedsparse.client import Client, descend
 from fedsparse.codec import Report
 from fedsparse.errors import MessageError
@@ -119,12 +120,13 @@ class FedAvg:
         )
         return (after - before).cpu().numpy(), Report(client.index, len(client.labels), loss, kl=0.0)
 
-    def aggregate(self, state: WeightsState, updates: Iterable[bytes]) -> tuple[WeightsState, dict[str, float]]:
+    def aggregate(
+        self, state: WeightsState, updates: Iterable[bytes], refuse: Refuse = raised
+    ) -> tuple[WeightsState, dict[str, float]]:
         """w + the mean of the updates; with `aggregation=weighted`, weighted by samples, as McMahan et al. do."""
         start = decode_weights(self.broadcast(state), self.layout)
         total = Sum(start, self.experiment.aggregation == "weighted")
-        for update in updates:
-            total.add(*self.decompress(update, start))
+        take(updates, lambda update: total.add(*self.decompress(update, start)), refuse)
         weights = (state.weights + total.mean()).astype(np.float32)
         return WeightsState(state.round + 1, weights), total.measures()
 

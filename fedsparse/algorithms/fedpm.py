@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from fedsparse.algorithms.arrivals import Refuse, raised, take
 from fedsparse.client import Client, draw, train
 from fedsparse.codec import (
     Broadcast,
@@ -99,7 +100,9 @@ class FedPM:
         mask = draw(scores, self.experiment, broadcast.round, client.index)
         return encode_mask(mask.cpu().numpy(), report, broadcast, self.experiment.codec)
 
-    def aggregate(self, state: FedPMState, updates: Iterable[bytes]) -> tuple[FedPMState, dict[str, float]]:
+    def aggregate(
+        self, state: FedPMState, updates: Iterable[bytes], refuse: Refuse = raised
+    ) -> tuple[FedPMState, dict[str, float]]:
         """Count the masks into the votes; with `aggregation=beta` the votes are kept until the prior's next reset.
 
         λ of the next round follows, where there is a target, from the mean size of the updates.
@@ -113,10 +116,13 @@ class FedPM:
         )
         ledger = Ledger(self.layout.n)
         bodies = []
-        for update in updates:
+
+        def add(update: bytes) -> None:
             tally.add(update)
             ledger.uplink.append(len(update))
             bodies.append(mask_body(update))
+
+        take(updates, add, refuse)
         votes = tally.votes()
         rate = ledger.rates()["bpp_uplink"]
         lam = next_lam(self.experiment, state.round + 1, state.lam, rate, state.rate)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fedsparse.algorithms.arrivals import Refuse, raised, take
 from fedsparse.algorithms.fedavg import FedAvg, Sum, first_weights
 from fedsparse.client import Client
 from fedsparse.codec import Report
@@ -63,13 +64,18 @@ class SignSGD:
         signs = np.where(update == 0, coins, update > 0).astype(np.uint8)
         return encode_symbols(Kind.SIGNS, signs, 1, np.empty(0), report, start, self.experiment.codec)
 
-    def aggregate(self, state: VotesState, updates: Iterable[bytes]) -> tuple[VotesState, dict[str, float]]:
+    def aggregate(
+        self, state: VotesState, updates: Iterable[bytes], refuse: Refuse = raised
+    ) -> tuple[VotesState, dict[str, float]]:
         """The sign of the sum of signs; with `aggregation=weighted` a client has as many votes as samples."""
         start = decode_votes(self.broadcast(state), self.layout)
         total = Sum(start, self.experiment.aggregation == "weighted")
-        for update in updates:
+
+        def add(update: bytes) -> None:
             signs, _, report = decode_symbols(update, Kind.SIGNS, self.layout.n, 1, 0, start)
             total.add(2 * signs - 1, report)
+
+        take(updates, add, refuse)
         return VotesState(state.round + 1, state.sums + np.sign(total.total).astype(np.int32)), total.measures()
 
     def network(self, state: VotesState) -> Weights:

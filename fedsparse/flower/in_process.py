@@ -1,0 +1,89 @@
+"""Flower's grid in one process: messages, contexts and apps are Flower's own, only the network is not there.
+
+For tests and notebooks: nothing is started, nothing is polled for, and a `link` may lose or spoil what goes over it.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from flwr.app import Context, Error, Message, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid
+from flwr.supercore.task_identity import TaskIdentity  # what `Message` asks for, and no public function sets
+
+from fedsparse.flower.client_app import app
+
+Link = Callable[[ClientApp, Message, Context], Message | None]
+"""How a message comes to an app, and its reply back; None is silence."""
+
+FIRST_NODE = 1000
+
+
+def direct(app: ClientApp, message: Message, context: Context) -> Message | None:
+    """A link that loses nothing."""
+    return app(message, context)
+
+
+class InProcessGrid(Grid):
+    """As many nodes as there are node configs, each with a state that lasts as long as the grid.
+
+    Args:
+        run_config: what `Experiment` and `Terms` are read from, as by `terms.run_config`.
+        node_configs: one for each node; by default one client each.
+        link: how messages travel.
+    """
+
+    def __init__(
+        self,
+        run_config: Mapping[str, Any],
+        node_configs: Iterable[Mapping[str, Any]] | None = None,
+        link: Link = direct,
+    ) -> None:
+        configs = node_configs or [{"partition-id": k} for k in range(run_config["clients"])]
+        self.contexts = {
+            node: Context(1, node, dict(config), RecordDict(), dict(run_config))
+            for node, config in enumerate(configs, FIRST_NODE)
+        }
+        self.link = link
+        self.replies: dict[str, Message] = {}
+        self.ids = itertools.count()
+        TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+
+    def get_node_ids(self) -> list[int]:
+        """All nodes."""
+        return list(self.contexts)
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        """Deliver each message at once, and keep the reply; an app that raises is an error reply, as with Flower."""
+        pushed = []
+        for message in messages:
+            message.metadata.__dict__["_message_id"] = pushed_id = str(next(self.ids))
+            pushed.append(pushed_id)
+            try:
+                reply = self.link(app, message, self.contexts[message.metadata.dst_node_id])
+            except Exception as error:  # whatever an app may raise
+                reply = Message(Error(0, repr(error)), reply_to=message)
+            if reply is not None:
+                self.replies[pushed_id] = reply
+        return pushed
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        """The replies that are there."""
+        return [self.replies.pop(i) for i in message_ids if i in self.replies]
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+        """Both at once: nothing is waited for."""
+        return self.pull_messages(self.push_messages(messages))
+
+    def create_message(self, *args: Any, **options: Any) -> Message:
+        """Flower's own constructor."""
+        return Message(*args, **options)
+
+    def set_run(self, run: Any) -> None:
+        """There is one run."""
+
+    @property
+    def run(self) -> Any:
+        """There is one run, and it has no name."""
+        return None

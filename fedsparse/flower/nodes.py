@@ -1,0 +1,228 @@
+"""Flower's nodes as the clients of a federation: they come late, fall silent, or send what they should not.
+
+Nothing that a node does ends a run. What arrives and cannot be used is logged and left out; θ is made of the rest. Node
+ids are random and replies come in any order: clients are known by their partition id, sums are of whole numbers, and so
+a run over Flower is the run in one process, byte for byte.
+"""
+
+import csv
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from flwr.app import ConfigRecord, Message, MessageType, RecordDict
+from flwr.serverapp import Grid
+
+from fedsparse.data import Dataset
+from fedsparse.errors import DataError, MessageError, RunError
+from fedsparse.experiment import Experiment
+from fedsparse.flower.client_app import RECORD, payload_of
+from fedsparse.flower.terms import Terms
+from fedsparse.partition import holdings, split
+from fedsparse.population import Update
+from fedsparse.wire import claim_of
+
+PAUSE = 0.2
+"""Seconds between two looks at what has arrived."""
+LOG = ("round", "client", "bytes", "why")
+
+log = logging.getLogger("flwr.fedsparse")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A node that has said which client it is."""
+
+    node: int
+    samples: int
+
+
+class Nodes:
+    """Clients that are nodes of Flower (`population.Clients`).
+
+    Args:
+        grid: Flower's, or one in this process.
+        terms: how long to wait, and for how many.
+        file: where to note what was refused or never came, as CSV; nowhere if None.
+        dataset: the server's data: those that clients hold parts of, or, where each site brings its own, a test set.
+
+    Raises:
+        DataError: the images cannot be dealt so, or the sites' number of classes is not the server's.
+    """
+
+    def __init__(
+        self, grid: Grid, terms: Terms, file: Path | None, experiment: Experiment, dataset: Dataset, _: torch.device
+    ) -> None:
+        self.grid, self.terms, self.file, self.experiment = grid, terms, file, experiment
+        self.samples: list[int] | None = None
+        self.fingerprint = dataset.fingerprint()
+        if terms.site_classes:
+            if terms.site_classes != dataset.classes:
+                sites = f"site_classes={terms.site_classes}"
+                raise DataError(f"{sites}, and dataset={dataset.name}, the server's, has {dataset.classes} classes")
+            self.holdings = np.zeros((experiment.clients, dataset.classes), np.int64)  # theirs to know
+        else:
+            parts = split(dataset.y_train.numpy(), experiment)
+            self.holdings = holdings(dataset.y_train.numpy(), parts, dataset.classes)
+            self.samples = [len(part) for part in parts]
+        self.members: dict[int, Member] = {}
+        self.strangers: set[int] = set()
+        self.up_to_date: set[int] = set()
+        self.refused: list[tuple[int, int | str, int, str]] = []
+        self.round, self._last = 0, -1
+
+    def present(self, cohort: list[int]) -> list[int]:
+        """Those of a cohort whose node is there now; the first time, after as many have come as there are clients.
+
+        Raises:
+            RunError: nobody came.
+        """
+        nodes = self._wait_for(1 if self.members else self.experiment.clients)
+        self.members = {k: member for k, member in self.members.items() if member.node in nodes}
+        self._ask(sorted(nodes - {m.node for m in self.members.values()} - self.strangers))
+        if not self.members:
+            raise RunError(f"none of {len(nodes)} nodes can take part: {self.refused[-1][-1]}")
+        return [k for k in cohort if k in self.members]
+
+    def remembers(self, client: int) -> bool:
+        """Whether its last update arrived here: who fell silent may have lost what it remembered."""
+        return client in self.up_to_date
+
+    def deliver(self, round: int, messages: Mapping[int, bytes], update: Update) -> Iterator[bytes]:
+        """Each client's update as it arrives; what is none, or says that it is another client's, is left out."""
+        self.round = round
+        self.up_to_date -= set(messages)
+        asked = {self.members[k].node: k for k in messages}
+        sent = [self._message(node, MessageType.TRAIN, {"payload": messages[k]}) for node, k in asked.items()]
+        for reply in self._replies(sent):
+            client = asked.pop(reply.metadata.src_node_id, None)
+            if client is None:  # an error of Flower's own, which names no node: who is missing is told below
+                continue
+            try:
+                arrived = _checked(reply)
+                claimed, samples = claim_of(arrived)
+                if (claimed, samples) != (client, self.members[client].samples):
+                    raise MessageError(f"it says that it is client {claimed} with {samples} images")
+            except MessageError as error:
+                self._note(client, _size(reply), str(error))
+                continue
+            self.up_to_date.add(client)
+            self._last = client
+            yield arrived
+        for client in asked.values():
+            self._note(client, 0, f"no answer within {self.terms.reply_timeout:g} s")
+
+    def refuse(self, update: bytes, error: MessageError) -> None:
+        """Note it, and go on."""
+        self.up_to_date.discard(self._last)
+        self._note(self._last, len(update), str(error))
+
+    def enough(self, sizes: Sequence[int]) -> bool:
+        """Whether there are `least_replies` of them."""
+        enough = len(sizes) >= self.terms.least_replies
+        if not enough:
+            why = f"{len(sizes)} updates, and least_replies={self.terms.least_replies}: θ stays as it was"
+            self._note("all", sum(sizes), why)
+        return enough
+
+    def memories(self) -> dict[int, dict] | None:
+        """None if there is anything that clients remember: it stays with them."""
+        keeps = self.experiment.optimizer_state == "kept" or self.experiment.codec == "shared"
+        return None if keeps else {}
+
+    def remind(self, memories: dict[int, dict] | None) -> None:
+        """Nothing can be given back: after a restart every client is sent θ whole.
+
+        Raises:
+            RunError: clients kept their optimizer's moments, which ended with the run that was cut off.
+        """
+        if self.experiment.optimizer_state == "kept":
+            lost = "optimizer_state=kept: the clients' moments ended with the server that was stopped"
+            raise RunError(f"{lost}; begin again with another out=, or take optimizer_state=fresh")
+
+    def _wait_for(self, count: int) -> set[int]:
+        until = time.monotonic() + self.terms.node_wait
+        while len(nodes := set(self.grid.get_node_ids())) < count and time.monotonic() < until:
+            time.sleep(PAUSE)
+        if not nodes:
+            raise RunError(f"no node within node_wait={self.terms.node_wait:g} s")
+        if len(nodes) < count:
+            log.warning("%d of %d nodes after %g s: going on with them", len(nodes), count, self.terms.node_wait)
+        return nodes
+
+    def _ask(self, nodes: list[int]) -> None:
+        """Which client each of these nodes is. Who cannot take part is not asked again."""
+        for reply in self._replies([self._message(node, MessageType.QUERY, {}) for node in nodes]):
+            node = reply.metadata.src_node_id
+            if node not in nodes:
+                continue
+            try:
+                client, member = self._introduced(node, _record(reply))
+            except MessageError as error:
+                self.strangers.add(node)
+                self._note(f"node {node}", 0, str(error))
+            else:
+                self.members[client] = member
+
+    def _introduced(self, node: int, said: ConfigRecord) -> tuple[int, Member]:
+        client, samples, fingerprint = (said.get(name) for name in ("client", "samples", "data"))
+        if not (type(client) is int and 0 <= client < self.experiment.clients and type(samples) is int and samples > 0):
+            raise MessageError(f"it says that it is client {client!r} with {samples!r} images")
+        if client in self.members:
+            raise MessageError(f"client {client} is node {self.members[client].node} already")
+        if self.samples and (samples, fingerprint) != (self.samples[client], self.fingerprint):
+            raise MessageError(f"client {client} has other data than the server: {self.experiment.dataset} differs")
+        return client, Member(node, samples)
+
+    def _message(self, node: int, kind: str, record: dict) -> Message:
+        content = RecordDict({RECORD: ConfigRecord(record)})
+        return Message(content, node, kind, ttl=self.terms.reply_timeout, group_id=str(self.round))
+
+    def _replies(self, messages: list[Message]) -> Iterator[Message]:
+        """The replies as they arrive, until all are there or the time is up."""
+        waiting = set(self.grid.push_messages(messages)) if messages else set()
+        until = time.monotonic() + self.terms.reply_timeout
+        while waiting:
+            for reply in self.grid.pull_messages(sorted(waiting)):
+                waiting.discard(reply.metadata.reply_to_message_id)
+                yield reply
+            if not waiting or time.monotonic() > until:
+                return
+            time.sleep(PAUSE)
+
+    def _note(self, client: int | str, size: int, why: str) -> None:
+        row = (self.round, client, size, " ".join(why.split()))
+        self.refused.append(row)
+        log.warning("round %s, client %s: %s", row[0], row[1], row[3])
+        if self.file:
+            new = not self.file.exists()
+            with open(self.file, "a", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([LOG, row] if new else [row])
+
+
+def _record(reply: Message) -> ConfigRecord:
+    """The record in a reply. Raises `MessageError` if it is an error, Flower's or our own, or something else."""
+    if reply.has_error():
+        raise MessageError(f"its app failed: {(reply.error.reason or '').strip().splitlines()[-1:]}")
+    record = reply.content.get(RECORD)
+    if not isinstance(record, ConfigRecord):
+        raise MessageError("no bytes of fedsparse in this message")
+    if isinstance(why := record.get("error"), str):
+        raise MessageError(why)
+    return record
+
+
+def _checked(reply: Message) -> bytes:
+    _record(reply)
+    return payload_of(reply)
+
+
+def _size(reply: Message) -> int:
+    try:
+        return len(payload_of(reply))
+    except MessageError:
+        return 0
