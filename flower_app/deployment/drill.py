@@ -26,6 +26,7 @@ from fedsparse.flower.processes import free_port
 HERE = Path(__file__).parent
 FEDERATION = Experiment(model="mlp", width=0.1, clients=3, rounds=2, local_epochs=1, codec="shared", clip=0.001)
 NODES = range(FEDERATION.clients)
+PROTOBUF = "application/protobuf"
 CONTROL = ("list-runs", "start-run", "stop-run", "register-node", "list-nodes", "stream-logs")
 DETOURS = (
     "/v1/fleet/../control/list-runs",
@@ -109,19 +110,6 @@ class Deployment:
             raise RunError(f"masks were lost: {list(done.history.frame['cohort'])} of {experiment.clients} were used")
         return done
 
-    def ask(self, path: str, port: int, body: bytes = b"") -> int:
-        """The status of a POST to this very path, sent as it is, by somebody who trusts ca.crt."""
-        context = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
-        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
-        connection.putrequest("POST", path)
-        for header in ("Content-Type", "Accept"):
-            connection.putheader(header, "application/protobuf")
-        connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body)
-        status = connection.getresponse().status
-        connection.close()
-        return status
-
     def refused(self, name: str, expected: str) -> str:
         """What a SuperNode that must not come in says, once it has given up; raises `RunError` if it came in."""
         process = self.started.processes[name]
@@ -144,6 +132,20 @@ def nginx_config(folder: Path, listen: str, superlink: str) -> str:
     for name, value in {"FOLDER": folder, "LISTEN": listen, "SUPERLINK": superlink}.items():
         text = text.replace(f"@{name}@", str(value))
     return text
+
+
+def ask(folder: Path, path: str, port: int, body: bytes = b"", method: str = "POST") -> tuple[int, bytes]:
+    """Status and body of a call of this very path, sent as it is written, by somebody who has nothing but ca.crt."""
+    context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
+    connection.putrequest(method, path)
+    for name, value in {"Content-Type": PROTOBUF, "Accept": PROTOBUF, "Content-Length": len(body)}.items():
+        connection.putheader(name, str(value))
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    said = answer.status, answer.read()
+    connection.close()
+    return said
 
 
 def one_line(text: str) -> str:
@@ -203,7 +205,7 @@ def drill(folder: Path, started: Started) -> None:
 
     if proxied:
         paths = [f"/v1/control/{call}" for call in CONTROL] + list(DETOURS)
-        statuses = {path: here.ask(path, here.door) for path in paths}
+        statuses = {path: ask(folder, path, here.door)[0] for path in paths}
         if wrong := {path: status for path, status in statuses.items() if status not in (400, 403, 404)}:
             raise RunError(f"the proxy lets through what it should not: {wrong}")
         check(
@@ -215,7 +217,7 @@ def drill(folder: Path, started: Started) -> None:
         check("refused by the proxy: flwr list, with a node's address and ca.crt", "404 Not Found")
 
     print("--  and without a proxy, with nothing but the SuperLink's address and ca.crt:", flush=True)
-    if here.ask("/v1/runtime/acquire-task", here.superlink) != 200:
+    if ask(folder, "/v1/runtime/acquire-task", here.superlink)[0] != 200:
         raise RunError("the runtime API asks who is there: docs/deployment.md says that it does not")
     check("open: the SuperLink's runtime API asks nobody who he is", 200)
     here.register("stranger", stranger)
