@@ -10,7 +10,7 @@ from fedsparse import Experiment, Federation, codec
 from fedsparse.client import Client
 from fedsparse.data import load
 
-EXPERIMENT = Experiment(model="mlp", width=0.25, clients=10, rounds=6, local_epochs=1, evaluate_every=6)
+EXPERIMENT = Experiment(model="mlp", width=0.5, clients=10, rounds=15, local_epochs=2, evaluate_every=15)
 SEEDS = (0, 1, 2)
 
 

@@ -83,7 +83,7 @@ def test_the_proxy_lets_a_nodes_calls_through_and_nothing_else(drill, started, t
     door = drill.free_port()
     config = tmp_path / "nginx.conf"
     config.write_text(drill.nginx_config(tmp_path, f"127.0.0.1:{door}", f"127.0.0.1:{server.server_port}"))
-    started.start("nginx", "nginx", "-e", tmp_path / "nginx-error.log", "-c", config, "-g", "daemon off;")
+    started.start("nginx", *drill.nginx_command(config))
     drill.until(lambda: drill.listens(door), 20, "nginx listens")
     try:
         calls = [f"/v1/fleet/{call}" for call in sorted(fleet_calls() - {"register-node"})]

@@ -63,7 +63,7 @@ class Deployment:
         if proxied:
             config = folder / "nginx.conf"
             config.write_text(nginx_config(folder, f"127.0.0.1:{self.door}", f"127.0.0.1:{self.superlink}"))
-            started.start("nginx", "nginx", "-e", folder / "nginx-error.log", "-c", config, "-g", "daemon off;")
+            started.start("nginx", *nginx_command(config))
             until(lambda: listens(self.door), 20, "nginx listens")
 
     def key(self, name: str) -> Path:
@@ -127,9 +127,10 @@ def credentials(folder: Path) -> None:
 
 
 def nginx_config(folder: Path, listen: str, superlink: str) -> str:
-    """nginx.conf with its three names filled in."""
+    """nginx.conf with its names filled in, everything in one folder."""
     text = (HERE / "nginx.conf").read_text()
-    for name, value in {"FOLDER": folder, "LISTEN": listen, "SUPERLINK": superlink}.items():
+    names = {"KEYS": folder, "LOGS": folder, "STATE": folder, "LISTEN": listen, "SUPERLINK": superlink}
+    for name, value in names.items():
         text = text.replace(f"@{name}@", str(value))
     return text
 
@@ -151,6 +152,12 @@ def ask(folder: Path, path: str, port: int, body: bytes = b"", method: str = "PO
 def one_line(text: str) -> str:
     """Without the frames that Flower draws around what it says."""
     return " ".join(re.sub("[─│╭╮╰╯]", " ", text).split())
+
+
+def nginx_command(config: Path) -> tuple[object, ...]:
+    """nginx with this configuration, its own files beside it, in the foreground."""
+    options = f"daemon off; pid {config.parent / 'nginx.pid'};"
+    return "nginx", "-e", config.parent / "nginx-error.log", "-c", config, "-g", options
 
 
 def theta(done: Run) -> tuple:
