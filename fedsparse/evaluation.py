@@ -3,6 +3,8 @@
 Trained weights have one: all three are the same number.
 """
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -72,7 +74,8 @@ def evaluate(
 
     Returns:
         `accuracy`: mean over 3 sampled masks; `accuracy_expected`: weights θ ⊙ w; `accuracy_threshold`: θ > ½;
-        `accuracy_client_mean`, `accuracy_client_worst`: of `client_accuracies` over the whole population, for θ ⊙ w.
+        `accuracy_client_mean`, `accuracy_client_worst`: of `client_accuracies` over the whole population, for θ ⊙ w;
+        NaN if nothing is known of what clients hold.
     """
     device = images.device
     if isinstance(theta, Weights):
@@ -90,6 +93,6 @@ def evaluate(
         "accuracy": sampled,
         "accuracy_expected": float(expected.mean()),
         "accuracy_threshold": threshold,
-        "accuracy_client_mean": float(np.nanmean(clients)),
-        "accuracy_client_worst": float(np.nanmin(clients)),
+        "accuracy_client_mean": float(np.nanmean(clients)) if len(clients) else math.nan,
+        "accuracy_client_worst": float(np.nanmin(clients)) if len(clients) else math.nan,
     }

@@ -12,7 +12,7 @@ import torch
 
 from fedsparse.client import Client
 from fedsparse.data import Dataset
-from fedsparse.errors import MessageError
+from fedsparse.errors import MessageError, RunError
 from fedsparse.experiment import Experiment
 from fedsparse.parallel import side_by_side, workers
 from fedsparse.partition import holdings, split
@@ -25,7 +25,7 @@ class Clients(Protocol):
     """What the server's loop asks of its clients, wherever they are."""
 
     holdings: np.ndarray
-    """How many images of each class each client holds, (clients, classes) int64."""
+    """How many images of each class each client holds, (clients, classes) int64; no rows if that is not known."""
 
     def present(self, cohort: list[int]) -> list[int]:
         """Those of a cohort who can be sent anything."""
@@ -112,6 +112,12 @@ class Population(Sequence[Client]):
         return {index: client.memory for index, client in sorted(self.made.items()) if client.memory}
 
     def remind(self, memories: dict[int, dict] | None) -> None:
-        """Give back what a checkpoint kept; where it kept nothing, clients have nothing."""
-        for index, memory in (memories or {}).items():
+        """Give back what a checkpoint kept.
+
+        Raises:
+            RunError: the clients of that run are on other machines, and remember for themselves.
+        """
+        if memories is None:
+            raise RunError("what this run's clients remember is on their machines: go on with flwr run")
+        for index, memory in memories.items():
             self[index].memory = memory

@@ -85,11 +85,13 @@ def kind_of(message: bytes) -> int:
 
 
 def claim_of(update: bytes) -> tuple[int, int]:
-    """Client and number of samples that an update says it is from: every report begins so. Nothing else is checked.
+    """Client and number of samples that an update says it is from: every report begins so.
 
     Raises:
-        MessageError: it is too short to say.
+        MessageError: as `header_of`, of whatever kind it may be, or too short to say.
     """
+    kind = kind_of(update)
+    header_of(update, Kind(kind) if kind in set(Kind) else Kind.MASK)
     client, samples = unpack(CLAIM, update[HEADER_BYTES:])
     return client, samples
 

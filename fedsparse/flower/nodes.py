@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,9 +29,17 @@ from fedsparse.wire import claim_of
 
 PAUSE = 0.2
 """Seconds between two looks at what has arrived."""
-LOG = ("round", "client", "bytes", "why")
 
 log = logging.getLogger("flwr.fedsparse")
+
+
+class Refused(NamedTuple):
+    """What was lost, and why."""
+
+    round: int
+    client: int | str
+    bytes: int
+    why: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Nodes:
             if terms.site_classes != dataset.classes:
                 sites = f"site_classes={terms.site_classes}"
                 raise DataError(f"{sites}, and dataset={dataset.name}, the server's, has {dataset.classes} classes")
-            self.holdings = np.zeros((experiment.clients, dataset.classes), np.int64)  # theirs to know
+            self.holdings = np.zeros((0, dataset.classes), np.int64)  # theirs to know
         else:
             parts = split(dataset.y_train.numpy(), experiment)
             self.holdings = holdings(dataset.y_train.numpy(), parts, dataset.classes)
@@ -72,7 +81,7 @@ class Nodes:
         self.members: dict[int, Member] = {}
         self.strangers: set[int] = set()
         self.up_to_date: set[int] = set()
-        self.refused: list[tuple[int, int | str, int, str]] = []
+        self.refused: list[Refused] = []
         self.round, self._last = 0, -1
 
     def present(self, cohort: list[int]) -> list[int]:
@@ -85,7 +94,7 @@ class Nodes:
         self.members = {k: member for k, member in self.members.items() if member.node in nodes}
         self._ask(sorted(nodes - {m.node for m in self.members.values()} - self.strangers))
         if not self.members:
-            raise RunError(f"none of {len(nodes)} nodes can take part: {self.refused[-1][-1]}")
+            raise RunError(f"none of {len(nodes)} nodes can take part: {self.refused[-1].why}")
         return [k for k in cohort if k in self.members]
 
     def remembers(self, client: int) -> bool:
@@ -155,11 +164,13 @@ class Nodes:
         return nodes
 
     def _ask(self, nodes: list[int]) -> None:
-        """Which client each of these nodes is. Who cannot take part is not asked again."""
+        """Which client each of these nodes is. Who cannot take part is not asked again, who is silent is."""
+        silent = set(nodes)
         for reply in self._replies([self._message(node, MessageType.QUERY, {}) for node in nodes]):
             node = reply.metadata.src_node_id
-            if node not in nodes:
+            if node not in silent:
                 continue
+            silent.discard(node)
             try:
                 client, member = self._introduced(node, _record(reply))
             except MessageError as error:
@@ -167,6 +178,8 @@ class Nodes:
                 self._note(f"node {node}", 0, str(error))
             else:
                 self.members[client] = member
+        for node in sorted(silent):
+            self._note(f"node {node}", 0, f"it did not say which client it is within {self.terms.reply_timeout:g} s")
 
     def _introduced(self, node: int, said: ConfigRecord) -> tuple[int, Member]:
         client, samples, fingerprint = (said.get(name) for name in ("client", "samples", "data"))
@@ -195,13 +208,13 @@ class Nodes:
             time.sleep(PAUSE)
 
     def _note(self, client: int | str, size: int, why: str) -> None:
-        row = (self.round, client, size, " ".join(why.split()))
-        self.refused.append(row)
-        log.warning("round %s, client %s: %s", row[0], row[1], row[3])
+        lost = Refused(self.round, client, size, " ".join(why.split()))
+        self.refused.append(lost)
+        log.warning("round %s, client %s: %s", lost.round, lost.client, lost.why)
         if self.file:
             new = not self.file.exists()
             with open(self.file, "a", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerows([LOG, row] if new else [row])
+                csv.writer(file, lineterminator="\n").writerows([Refused._fields, lost] if new else [lost])
 
 
 def _record(reply: Message) -> ConfigRecord:

@@ -26,9 +26,11 @@ SWITCHES = {
     "FLWR_DISABLE_UPDATE_CHECK": "1",
     "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-"""Nothing is sent anywhere, nothing is installed; set before anything of Flower starts."""
+"""Nothing is sent anywhere, nothing is installed, and Ray's workers are not put behind everybody else's, where they come
+to nothing on a busy machine; set before anything of Flower starts."""
 NAME = "own"
 """Of the connection in our own config.toml."""
 STARTUP, SHUTDOWN = 60.0, 20.0
@@ -97,21 +99,26 @@ class SuperLink:
         """`flwr run` to its end; returns what the app printed.
 
         Raises:
-            RunError: it did not finish well, or not within `timeout` seconds; it is then stopped.
+            RunError: it did not finish well, or not within `timeout` seconds, and was stopped; the message has the last
+                line that speaks of an error.
         """
         config = [part for name, value in settings.items() for part in ("--run-config", f"{name}={json.dumps(value)}")]
         command = ["flwr", "run", str(app), NAME, "--stream", *options, *config]
+        said = self.home / "run.log"
         try:
-            done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=timeout)
+            with open(said, "wb") as file:
+                subprocess.run(command, env=self.environment, stdout=file, stderr=file, timeout=timeout)
+            late = False
         except subprocess.TimeoutExpired:
+            late = True
             self._stop()
-            raise RunError(f"the run did not finish within {timeout:g} s, and was stopped") from None
-        output = done.stdout + done.stderr
+        output = said.read_text(errors="replace")
         runs = self._runs()
         if not runs or runs[0]["status"] != "finished:completed":
             status = runs[0]["status"] if runs else "not started"
             lines = [line for line in output.splitlines() if "Error" in line] or output.splitlines() or ["no output"]
-            raise RunError(f"the run is {status}: {lines[-1].strip()}")
+            after = f" after {timeout:g} s" if late else ""
+            raise RunError(f"the run is {status}{after}: {lines[-1].strip()}")
         return output
 
     def _runs(self) -> list[dict[str, Any]]:
@@ -142,7 +149,7 @@ class SuperLink:
 
 
 def _processes_of(home: Path) -> list[int]:
-    """Ids of the processes that were started with this FLWR_HOME: on Linux, where a process's environment can be read."""
+    """Ids of the processes that were started with this FLWR_HOME, on Linux: elsewhere nobody may read it."""
     mark, found = f"FLWR_HOME={home}".encode(), []
     for file in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):  # gone, or another user's

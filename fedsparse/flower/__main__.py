@@ -1,0 +1,86 @@
+"""`python -m fedsparse.flower simulate [preset=NAME] [name=value ...]`: a federation through `flwr run`, and checked.
+
+The app runs under Flower as it would elsewhere; a SuperLink is started for it and is gone when it is done. The same
+federation is then run in this process: the two have to leave the same network, byte for byte, from the same updates.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from fedsparse.__main__ import experiments_of
+from fedsparse.errors import FedsparseError, RunError
+from fedsparse.experiment import Experiment
+from fedsparse.federation import run
+from fedsparse.flower.processes import SuperLink
+from fedsparse.flower.terms import Terms, run_config
+from fedsparse.history import History
+from fedsparse.run_folder import RunFolder
+
+APP = Path("flower_app")
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command line; returns the exit code: 0 done and equal, 1 not, 2 a mistake in the call."""
+    parser = argparse.ArgumentParser(prog="python -m fedsparse.flower", description=__doc__.split("\n\n")[0])
+    parser.add_argument("what", choices=["simulate"], help="a simulation, compared with the run in one process")
+    parser.add_argument("settings", nargs="*", metavar="name=value", help="settings, as of python -m fedsparse")
+    parser.add_argument("--timeout", type=float, default=600, help="seconds that Flower may take (default: 600)")
+    options = parser.parse_intermixed_args(argv)
+    try:
+        (experiment,) = experiments_of(options.settings)
+        if not (APP / "pyproject.toml").exists():
+            raise RunError(f"no {APP} here: call this from the folder that holds it")
+    except FedsparseError as error:
+        print(f"fedsparse.flower: {error}", file=sys.stderr)
+        return 2
+    try:
+        print(simulate(experiment, APP, options.timeout))
+    except FedsparseError as error:
+        print(f"fedsparse.flower: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nfedsparse.flower: stopped, and Flower's processes with it", file=sys.stderr)
+        return 130
+    return 0
+
+
+def simulate(experiment: Experiment, app: Path, timeout: float) -> str:
+    """One federation under `flwr run`, then in this process; what came out, in words.
+
+    Raises:
+        FedsparseError: Flower's run failed, lost a client, or is not the same as the other.
+    """
+    place = RunFolder(experiment).path
+    with tempfile.TemporaryDirectory() as scratch:
+        flower = experiment.replace(out=str((Path(experiment.out) / "flower").absolute()))
+        here = run(experiment.replace(out=scratch))
+        began = time.perf_counter()
+        with SuperLink("--simulation", "--isolation", "subprocess") as link:
+            nodes = f"num-supernodes={experiment.clients} client-resources-num-cpus=1"
+            link.run(app, run_config(flower, Terms(timeout, timeout)), ["--federation-config", nodes], timeout)
+        seconds = time.perf_counter() - began
+        folder = RunFolder(flower).path
+        history = History.from_csv((folder / "history.csv").read_text())
+        used, wanted = (sum(row["cohort"] for row in h) for h in (history, here.history))
+        if used != wanted:
+            raise RunError(f"{used} of {wanted} updates were used; {folder / 'refused.csv'} says why")
+        if (folder / "network.fsp").read_bytes() != (here.folder / "network.fsp").read_bytes():
+            raise RunError(f"{folder / 'network.fsp'} is not the network that the run in one process has")
+        if _timeless(history) != _timeless(here.history):
+            raise RunError(f"{folder / 'history.csv'} is not the history of the run in one process")
+    return (
+        f"{history}\n\n{place.name} under flwr run: {used} of {wanted} updates used in {len(history)} rounds, "
+        f"{seconds:.0f} s in all\nhistory.csv, but for its seconds, and network.fsp: the same bytes as in one process"
+    )
+
+
+def _timeless(history: History) -> str:
+    return History([{**row, "seconds": 0.0} for row in history]).to_csv()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

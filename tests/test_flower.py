@@ -1,0 +1,390 @@
+"""The federation on Flower: the same bytes as in one process, whatever clients do that they should not."""
+
+import csv
+import signal
+import subprocess
+import sys
+import tomllib
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'fedsparse[flower]'")
+
+from flwr.app import ConfigRecord, Message, RecordDict
+
+from fedsparse import DataError, Experiment, Federation, History, RunError, SettingError, run, wire
+from fedsparse.flower import faults
+from fedsparse.flower.client_app import RECORD, payload_of
+from fedsparse.flower.in_process import InProcessGrid, direct
+from fedsparse.flower.nodes import Nodes
+from fedsparse.flower.server_app import serve
+from fedsparse.flower.terms import Terms, read, run_config
+from fedsparse.network_file import encode
+from fedsparse.run_folder import RunFolder
+
+ROOT = Path(__file__).parents[1]
+SHORT = Terms(node_wait=0, reply_timeout=0.1)
+
+
+def over_flower(experiment: Experiment, terms: Terms = SHORT, link=direct, node_configs=None):
+    """A run over a grid in this process."""
+    grid = InProcessGrid(run_config(experiment, terms), node_configs, link)
+    return serve(grid, experiment, terms)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What a run leaves, times aside."""
+    history = History.from_csv((folder / "history.csv").read_text())
+    timeless = History([{**row, "seconds": 0.0} for row in history])
+    return {"history": timeless.to_csv().encode(), "network": (folder / "network.fsp").read_bytes()}
+
+
+def refusals(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "refused.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def elsewhere(experiment: Experiment, name: str) -> Experiment:
+    return experiment.replace(out=str(Path(experiment.out).with_name(name)))
+
+
+def spoiling(client: int, spoil, rounds=(1,)):
+    """A link on which what one client says in these rounds is what `spoil` makes of it (None: nothing)."""
+
+    def link(app, message, context):
+        if message.metadata.message_type == "query" or context.node_config["partition-id"] != client:
+            return app(message, context)
+        if int(message.metadata.group_id) not in rounds:
+            return app(message, context)
+        reply = spoil(app, message, context)
+        if isinstance(reply, bytes):
+            reply = Message(RecordDict({RECORD: ConfigRecord({"payload": reply})}), reply_to=message)
+        return reply
+
+    return link
+
+
+def without(experiment: Experiment, lost: set[tuple[int, int]]) -> Federation:
+    """The engine in one process, with the updates of some (round, client) taken out."""
+    federation = Federation(experiment, meet=faults.without(lost))
+    for _ in range(experiment.rounds):
+        federation.round()
+    return federation
+
+
+def same_as(got, expected: Federation) -> None:
+    """The run over Flower has the network and, times aside, the history of a federation in one process."""
+    trained = expected.algorithm.network(expected.state)
+    assert (got.folder / "network.fsp").read_bytes() == bytes(encode(expected.architecture, trained))
+    timeless = [History([{**row, "seconds": 0.0} for row in h]).to_csv() for h in (got.history, expected.history)]
+    assert timeless[0] == timeless[1]
+
+
+VARIANTS = [
+    {"codec": "shared", "cohort": 3, "rounds": 4},
+    {"optimizer_state": "kept", "aggregation": "weighted", "size_skew": 1, "lam": 2},
+    {"algorithm": "top_mask", "dropout": 0.3, "partition": "classes", "classes_per_client": 4},
+    {"algorithm": "fed_mask", "codec": "packed", "evaluate_every": 2},
+    {"algorithm": "fedavg", "engine": "plain"},
+    {"algorithm": "qsgd", "bits": 2},
+    {"algorithm": "eden", "aggregation": "weighted"},
+    {"algorithm": "sign_sgd", "cohort": 2},
+    {"aggregation": "beta", "prior_reset": 2, "lam": 1, "lam_warmup": 2, "rounds": 3},
+]
+
+
+@pytest.mark.parametrize("settings", VARIANTS)
+def test_a_run_over_flower_is_the_run_in_one_process(tiny, settings):
+    there, here = tiny.replace(**settings), elsewhere(tiny, "here").replace(**settings)
+    got = over_flower(there)
+    assert files(got.folder) == files(run(here).folder)
+    assert not (got.folder / "refused.csv").exists()
+
+
+def test_nodes_in_any_order_give_the_same_run(tiny):
+    shuffled = [{"partition-id": k} for k in (2, 0, 3, 1)]
+    assert files(over_flower(tiny, node_configs=shuffled).folder) == files(run(elsewhere(tiny, "here")).folder)
+
+
+def raises(app, message, context):
+    raise OSError("the disk is full")
+
+
+def of_another_layout(app, message, context):
+    wider = Federation(Experiment.of({**read(context.run_config)[0].settings, "width": 0.1}))
+    return wider.algorithm.local_update(wider.algorithm.broadcast(wider.state), wider.clients[1])
+
+
+def flipped(app, message, context):
+    update = payload_of(app(message, context))
+    return update[:-1] + bytes([update[-1] ^ 1])
+
+
+def claiming(client: int, samples: int):
+    """What an honest client sends, but for who it says that it is; the checksum is right."""
+
+    def spoil(app, message, context):
+        update = bytearray(payload_of(app(message, context)))
+        update[wire.HEADER_BYTES : wire.HEADER_BYTES + wire.CLAIM.size] = wire.CLAIM.pack(client, samples)
+        checksum = zlib.crc32(update[wire.HEADER_BYTES :], zlib.crc32(update[: wire.HEADER.size]))
+        update[wire.HEADER.size : wire.HEADER_BYTES] = wire.CHECKSUM.pack(checksum)
+        return bytes(update)
+
+    return spoil
+
+
+FAULTS = {
+    "its app raises": (raises, "the disk is full", 0),
+    "silence, as of a killed process": (lambda *_: None, "no answer within 0.1 s", 0),
+    "garbage": (lambda *_: bytes(500), "magic", 500),
+    "nothing": (lambda *_: b"", "too short", 0),
+    "truncated": (lambda *call: payload_of(direct(*call))[:-40], "header announces", None),
+    "one bit": (flipped, "checksum", None),
+    "another layout": (of_another_layout, "another layout", None),
+    "no bytes": (lambda _, m, c: Message(RecordDict({"x": ConfigRecord({"y": 1.0})}), reply_to=m), "no bytes", 0),
+    "another client's name": (claiming(2, 50), "says that it is client 2", None),
+    "more images than it has": (claiming(1, 10**6), "with 1000000 images", None),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("algorithm", ["fedpm", "sign_sgd"])
+def test_a_client_that_fails_is_left_out_of_the_round_and_is_back_in_the_next(tiny, fault, algorithm):
+    tiny = tiny.replace(algorithm=algorithm, aggregation="weighted")
+    spoil, why, size = FAULTS[fault]
+    got = over_flower(tiny, link=spoiling(1, spoil))
+    same_as(got, without(elsewhere(tiny, "here"), {(1, 1)}))
+    assert [row["cohort"] for row in got.history] == [3, 4]
+    (refused,) = refusals(got.folder)
+    assert (refused["round"], refused["client"]) == ("1", "1")
+    assert why in refused["why"]
+    assert size is None or refused["bytes"] == str(size)
+
+
+def test_the_faults_of_the_notebook_are_what_they_say(tiny):
+    schedule = {(2, 0): faults.killed, (2, 1): faults.raising, (2, 2): faults.garbage, (3, 0): faults.truncated}
+    again = faults.stale()
+    schedule |= {(3, 1): faults.flipped, (2, 3): again, (3, 3): again}
+    got = over_flower(tiny.replace(rounds=3), link=faults.faulty(schedule))
+    same_as(got, without(elsewhere(tiny, "here").replace(rounds=3), set(schedule) - {(2, 3)}))
+    whys = {(r["round"], r["client"]): r["why"] for r in refusals(got.folder)}
+    assert sorted(whys) == [("2", "0"), ("2", "1"), ("2", "2"), ("3", "0"), ("3", "1"), ("3", "3")]
+    assert "a mask of round 2" in whys["3", "3"]
+    assert "no space left" in whys["2", "1"]
+
+
+def test_what_was_sent_before_is_refused_now(tiny):
+    sent = []
+
+    def again(app, message, context):
+        sent.append(payload_of(app(message, context)))
+        return sent[0]
+
+    got = over_flower(tiny, link=spoiling(3, again, rounds=(1, 2)))
+    same_as(got, without(elsewhere(tiny, "here"), {(2, 3)}))
+    assert "a mask of round 1; this is round 2" in refusals(got.folder)[0]["why"]
+
+
+def test_an_update_is_counted_once_however_often_it_comes(tiny):
+    grid = InProcessGrid(run_config(tiny, SHORT))
+    pull = grid.pull_messages
+    grid.pull_messages = lambda ids: [m for m in pull(ids) for _ in range(2)]
+    assert files(serve(grid, tiny, SHORT).folder) == files(run(elsewhere(tiny, "here")).folder)
+
+
+def test_bytes_that_decode_but_that_no_encoder_makes_end_no_run(tiny):
+    for codec in ("context", "packed", "shared"):
+
+        def noise(app, message, context):
+            update = bytearray(claiming(1, 50)(app, message, context))
+            update[wire.HEADER_BYTES + 16 :] = np.random.default_rng(0).bytes(len(update) - wire.HEADER_BYTES - 16)
+            checksum = zlib.crc32(update[wire.HEADER_BYTES :], zlib.crc32(update[: wire.HEADER.size]))
+            update[wire.HEADER.size : wire.HEADER_BYTES] = wire.CHECKSUM.pack(checksum)
+            return bytes(update)
+
+        got = over_flower(tiny.replace(codec=codec), link=spoiling(1, noise))
+        assert got.history.last["cohort"] == 4
+
+
+def test_with_too_few_updates_theta_stays_as_it_was(tiny):
+    terms = Terms(node_wait=0, reply_timeout=0.1, least_replies=4)
+    got = over_flower(tiny.replace(rounds=1), terms, link=spoiling(0, lambda *_: None))
+    assert got.history.last["uplink_bytes"] == got.history.last["cohort"] == 0
+    assert (got.network.mask == 0).all(), "θ is ½ everywhere, and its threshold network is empty"
+    assert [r["why"] for r in refusals(got.folder)][-1].startswith("3 updates, and least_replies=4")
+
+
+def test_who_fell_silent_is_sent_theta_whole(tiny):
+    kinds = []
+
+    def silent_once(app, message, context):
+        if message.metadata.message_type == "train" and context.node_config["partition-id"] == 2:
+            kinds.append(wire.Kind(wire.kind_of(payload_of(message))))
+            context.state.clear() if message.metadata.group_id == "3" else None  # its process was started anew
+            return None if message.metadata.group_id == "3" else app(message, context)
+        return app(message, context)
+
+    got = over_flower(tiny.replace(codec="shared", rounds=5, model="conv2", width=0.3), link=silent_once)
+    assert kinds == [wire.Kind.THETA, wire.Kind.RELAY, wire.Kind.RELAY, wire.Kind.THETA, wire.Kind.RELAY]
+    assert [row["cohort"] for row in got.history] == [4, 4, 3, 4, 4]
+
+
+def test_the_server_waits_for_its_nodes_and_no_longer_than_it_was_told(tiny):
+    grid = InProcessGrid(run_config(tiny, SHORT))
+    everyone, calls = grid.get_node_ids(), []
+    grid.get_node_ids = lambda: calls.append(1) or everyone[: len(calls)]
+    got = serve(grid, tiny, Terms(node_wait=20, reply_timeout=0.1))
+    assert [row["cohort"] for row in got.history] == [4, 4]
+    grid = InProcessGrid(run_config(tiny, SHORT), [{"partition-id": k} for k in (0, 2)])
+    late = serve(grid, elsewhere(tiny, "two"), SHORT)
+    expected = without(elsewhere(tiny, "here"), {(1, 1), (1, 3), (2, 1), (2, 3)})
+    assert late.history.last["uplink_bytes"] == expected.history.last["uplink_bytes"]
+    assert late.history.last["downlink_bytes"] == expected.history.last["downlink_bytes"] / 2, "sent to two, not four"
+    grid.get_node_ids = list
+    with pytest.raises(RunError, match="no node within node_wait=0 s"):
+        serve(grid, elsewhere(tiny, "none"), SHORT)
+
+
+def test_a_node_that_cannot_take_part_is_told_apart(tiny):
+    configs = [{"partition-id": k} for k in (0, 1, 2, 3, 3, 9)] + [{}]
+    got = over_flower(tiny, node_configs=configs)
+    assert files(got.folder) == files(run(elsewhere(tiny, "here")).folder)
+    whys = [r["why"] for r in refusals(got.folder)]
+    assert len(whys) == 3, "once each, not once a round"
+    assert "client 3 is node" in whys[0]
+    assert "partition-id=9" in whys[1]
+    assert "clients are 0 to 3" in whys[2]
+    with pytest.raises(RunError, match="partition-id=9"):
+        over_flower(elsewhere(tiny, "none"), node_configs=[{"partition-id": 9}])
+
+
+def test_a_node_with_other_data_than_the_servers_is_refused(tiny, tmp_path):
+    for name, pixel in (("mine", 1), ("theirs", 2)):
+        site(tmp_path / name / "own.npz", list(range(5)) * 40, pixel)
+    tiny = tiny.replace(dataset="own", data_root=str(tmp_path / "mine"))
+    configs = [{"partition-id": k} for k in range(3)] + [{"partition-id": 3, "data": str(tmp_path / "theirs")}]
+    got = over_flower(tiny, node_configs=configs)
+    assert "other data than the server" in refusals(got.folder)[0]["why"]
+    assert got.history.last["cohort"] == 3
+
+
+def site(file: Path, labels: list[int], pixel: int = 0) -> None:
+    """An .npz of 8×8 images with these labels, bright where the label says."""
+    x = np.full((len(labels), 8, 8), pixel, np.uint8)
+    x[np.arange(len(labels)), labels] = 255
+    file.parent.mkdir(exist_ok=True)
+    np.savez(file, x_train=x, y_train=np.array(labels), x_test=x[:5], y_test=np.array(labels[:5]))
+
+
+def test_each_site_may_bring_its_own_data_and_counts_by_its_samples(tiny, tmp_path):
+    site(tmp_path / "own.npz", [0, 1, 2, 3, 4, 5])
+    site(tmp_path / "a.npz", [0, 5] * 30)
+    site(tmp_path / "b.npz", [1, 2, 3] * 4)
+    e = tiny.replace(dataset="own", data_root=str(tmp_path), clients=2, aggregation="weighted", train_size=0)
+    terms = Terms(node_wait=0, reply_timeout=0.1, site_classes=6)
+    sites = [{"partition-id": k, "data": str(tmp_path / f"{name}.npz")} for k, name in enumerate("ab")]
+    grid = InProcessGrid(run_config(e, terms), sites)
+    nodes: list[Nodes] = []
+    federation = Federation(e, meet=lambda *of: nodes.append(Nodes(grid, terms, None, *of)) or nodes[0])
+    row = federation.round()
+    assert [nodes[0].members[k].samples for k in (0, 1)] == [60, 12]
+    assert federation.state.total == 6, "60 and 12 samples, in smallest terms"
+    assert np.isnan(row["accuracy_client_mean"])
+    sites[1] = {"partition-id": 1}
+    got = over_flower(e, terms, node_configs=sites)
+    assert "needs data=" in refusals(got.folder)[0]["why"]
+    with pytest.raises(DataError, match="has 6 classes"):
+        over_flower(elsewhere(e, "other"), Terms(site_classes=7), node_configs=sites)
+
+
+SERVER = """
+import os, signal, sys
+from fedsparse import Experiment
+from fedsparse.flower.in_process import InProcessGrid
+from fedsparse.flower.server_app import serve
+from fedsparse.flower.terms import run_config
+
+def link(app, message, context):
+    if message.metadata.group_id == "4" and context.node_config["partition-id"] == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return app(message, context)
+
+e = Experiment(**eval(sys.argv[1]))
+serve(InProcessGrid(run_config(e), link=link), e)
+"""
+
+
+def test_a_server_killed_in_the_fourth_round_is_started_again_and_ends_the_same(tiny):
+    e = tiny.replace(rounds=5, lam=2)
+    killed = subprocess.run([sys.executable, "-c", SERVER, repr(e.settings)], cwd=ROOT, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+    assert len(RunFolder(e).load()["history"]) == 3
+    assert files(over_flower(e).folder) == files(run(elsewhere(e, "whole")).folder)
+
+
+def test_after_a_restart_everybody_is_sent_theta_whole_and_the_network_is_the_same(tiny):
+    e = tiny.replace(codec="shared", model="conv2", width=0.3)
+    over_flower(e)
+    got, whole = over_flower(e.replace(rounds=4)), run(elsewhere(e, "whole").replace(rounds=4))
+    assert files(got.folder)["network"] == files(whole.folder)["network"]
+    assert got.history[2]["downlink_bytes"] > whole.history[2]["downlink_bytes"]
+    assert got.history[3]["downlink_bytes"] == whole.history[3]["downlink_bytes"]
+
+
+def test_moments_that_are_gone_are_not_made_up(tiny):
+    e = tiny.replace(optimizer_state="kept")
+    over_flower(e)
+    with pytest.raises(RunError, match="moments ended with the server"):
+        over_flower(e.replace(rounds=3))
+    with pytest.raises(RunError, match="flwr run"):
+        run(e.replace(rounds=3))
+
+
+def test_a_run_goes_on_in_one_process_and_back(tiny):
+    over_flower(tiny.replace(rounds=1))
+    run(tiny.replace(rounds=2))
+    got = over_flower(tiny.replace(rounds=3))
+    assert files(got.folder) == files(run(elsewhere(tiny, "here").replace(rounds=3)).folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("lamda", 1, "did you mean 'lam'"),
+        ("reply_timout", 1, "did you mean 'reply_timeout'"),
+        ("rounds", "many", "rounds='many' is not a whole number"),
+        ("least_replies", 1.5, "least_replies=1.5 is not a whole number"),
+        ("node_wait", -1, "node_wait=-1"),
+        ("reply_timeout", 0, "reply_timeout=0"),
+        ("site_classes", True, "site_classes=True"),
+    ],
+)
+def test_a_wrong_run_config_is_refused_in_one_line(name, value, line):
+    with pytest.raises(SettingError, match=line):
+        read(run_config(Experiment()) | {name: value})
+
+
+def test_the_app_has_every_setting_with_its_default():
+    app = tomllib.loads((ROOT / "flower_app" / "pyproject.toml").read_text())["tool"]["flwr"]["app"]
+    assert app["config"] == run_config(Experiment())
+    assert list(app["config"]) == list(run_config(Experiment()))
+    assert read(app["config"]) == (Experiment(), Terms())
+    assert "federations" not in app
+    assert app["components"] == {
+        "serverapp": "fedsparse.flower.server_app:app",
+        "clientapp": "fedsparse.flower.client_app:app",
+    }
+
+
+def test_nothing_of_flower_is_loaded_with_fedsparse():
+    code = "import sys, fedsparse; assert not [m for m in sys.modules if m.split('.')[0] in ('flwr', 'ray')]"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_client_loads_neither_what_draws_nor_what_serves():
+    heavy = "('ray', 'matplotlib', 'pandas', 'hydra', 'torchvision')"
+    code = f"import sys, fedsparse.flower.client_app; assert not (set({heavy}) & set(sys.modules)), sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
