@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint notebooks bench bench-gpu flower-simulation flower-deployment lab clean
+.PHONY: help demo test lint notebooks course site bundle bench bench-gpu flower-simulation flower-deployment lab clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-18s%s\n", $$1, $$2}'
@@ -24,8 +24,17 @@ lint: $(READY) ## style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-notebooks: $(READY) ## run every notebook in place: refreshes their outputs and figures/
+notebooks: $(READY) ## run the notebooks whose source changed in place: refreshes their outputs and figures/
 	$(BIN)/python -m fedsparse.notebooks all --in-place
+
+course: $(READY) ## copies of the notebooks for students and for teachers, in build/course/
+	$(BIN)/python -m fedsparse.course copies build/course
+
+site: $(READY) ## the course as a site that needs no network: build/site/index.html
+	$(BIN)/python -m fedsparse.course site build/site
+
+bundle: $(READY) ## all that a classroom without a network needs, with every wheel: gigabytes, in build/bundle/
+	$(BIN)/python -m fedsparse.course bundle build/bundle
 
 bench: $(READY) ## time everything; the table of benchmarks/RESULTS.md (a quarter of an hour, on a quiet machine)
 	$(BIN)/python -m benchmarks
@@ -42,8 +51,8 @@ flower-deployment: $(READY) ## a federation with TLS, node keys and a proxy on t
 lab: $(READY) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
-clean: ## remove the environment and every run
-	rm -rf $(VENV) runs
+clean: ## remove the environment, every run and what was built
+	rm -rf $(VENV) runs build
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "fedsparse needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3"; exit 2; }

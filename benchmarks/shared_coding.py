@@ -30,7 +30,7 @@ def main() -> str:
         for bits in (8, 10):
             key = shared.Key(0, 1, 0)
             body = shared.encode(q, p, key, bits)
-            encode, decode = _seconds(shared.encode, q, p, key, bits), _seconds(shared.decode, body, p, key)
+            encode, decode = _seconds(shared.encode, q, p, key, bits), _seconds(shared.decode, body, p, key, bits)
             rows.append(
                 {"network": f"{model}, {n:,} parameters", "training": f"{count} images, batch {batch}, {precision}",
                  "bits a block": bits, "encode / training": f"{encode / training:.2f}",

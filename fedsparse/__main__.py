@@ -4,26 +4,23 @@ Hydra composes settings and launches sweeps. Mistakes are caught before Hydra se
 """
 
 import hashlib
-import itertools
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from fedsparse.errors import FedsparseError, SettingError, TargetWarning
+from fedsparse.errors import FedsparseError, TargetWarning
 from fedsparse.experiment import PRESETS, SETTINGS, Experiment, allowed
 from fedsparse.federation import Run, run
 from fedsparse.grid import Failed, collect, summary
 from fedsparse.history import History
+from fedsparse.overrides import combinations
 from fedsparse.run_folder import RunFolder
 
 CONFIG = {
@@ -83,34 +80,11 @@ def experiments_of(argv: Sequence[str]) -> list[Experiment]:
         SettingError: an argument that is no `name=value`, an unknown name, a bad value, or several values for a setting
             without `--multirun`.
     """
-    arguments = [a for a in argv if not a.startswith("-")]
-    try:
-        overrides = OverridesParser.create().parse_overrides(arguments)
-    except OverrideParseException as error:
-        raise SettingError(f"cannot read {error.override!r}: settings are given as name=value, as in lam=1") from None
-    ours = [o for o in overrides if not o.key_or_group.startswith("hydra")]
-    multirun = bool({"-m", "--multirun"} & set(argv))
-    values = {o.key_or_group: _values(o) for o in ours}
-    for name, several in values.items():
-        if len(several) > 1 and not multirun:
-            raise SettingError(f"{name} has {len(several)} values: add --multirun to run them all")
     found = []
-    for combination in itertools.product(*values.values()):
-        settings: dict[str, Any] = dict(zip(values, combination, strict=True))
+    for settings in combinations([a for a in argv if not a.startswith("-")], bool({"-m", "--multirun"} & set(argv))):
         preset = str(settings.pop("preset")) if "preset" in settings else None
         found.append(Experiment.of(settings, preset=preset))
     return found
-
-
-def _values(override: Override) -> list[Any]:
-    if not override.is_sweep_override():
-        if override.type is None or override.type.name != "CHANGE":
-            raise SettingError(f"{override.input_line!r}: settings are given as name=value, as in lam=1")
-        return [override.value()]
-    if isinstance(override.value(), Glob):
-        raise SettingError(f"{override.input_line!r}: name the values, as in {override.key_or_group}=0,1")
-    parser = OverridesParser.create()
-    return [parser.parse_override(f"x={v}").value() for v in override.sweep_string_iterator()]
 
 
 def _launch(argv: Sequence[str]) -> None:

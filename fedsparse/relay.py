@@ -4,12 +4,15 @@ A client that answered in round r holds that round's θ. With the bodies of all 
 same candidates as the server did, counts the same votes, and arrives at the same θ. While masks cost hundredths of a
 bit (`shared.py`), a cohort's masks are far smaller than the θ of many levels that they make.
 
-    λ | clip | for each round: round, checksum of its θ's levels, number of masks, masks
-    a mask: client, weight, length, body
+    λ | clip | records, one a round
+    a record: round | fingerprint of its θ | twice the number of masks, plus one if weights follow
+              | of each mask: clients left out before it, length/16 − 1 of its blocks, weight | length of the numbers
+              | numbers of all masks, range coded in one stream
 
-The header's reference is the checksum of the broadcast that the relay stands for. Whole numbers are varints: seven bits
-a byte, the lowest first, the top bit set on all but the last. A client may hold a later θ than the server knows of, if
-its answer was lost: it begins with the record of the round that it holds.
+A late mask is a few dozen bytes, so what it need not say again is left out: all masks learn their frequencies together,
+and one checksum stands for all, the header's reference to the broadcast that the relay amounts to. Whole numbers are
+varints: seven bits a byte, the lowest first, the top bit set on all but the last. A client may hold a later θ than the
+server knows of, if its answer was lost: it begins with the record of the round that it holds.
 """
 
 import itertools
@@ -30,12 +33,12 @@ HEAD = struct.Struct("<ff")
 
 
 class Mask(NamedTuple):
-    """One client's mask, as it was sent."""
+    """One client's mask, as what it chose."""
 
     client: int
     weight: int
     """1, or its samples if aggregation is weighted."""
-    body: bytes
+    choice: shared.Choice
 
 
 @dataclass(frozen=True)
@@ -49,25 +52,38 @@ class Record:
 
     def pack(self) -> bytes:
         """As bytes."""
-        parts = [_varint(self.round), struct.pack("<I", self.theta), _varint(len(self.masks))]
+        weighted = any(mask.weight != 1 for mask in self.masks)
+        parts = [_varint(self.round), struct.pack("<I", self.theta), _varint(2 * len(self.masks) + weighted)]
+        before = -1
         for mask in self.masks:
-            parts += [_varint(mask.client), _varint(mask.weight), _varint(len(mask.body)), mask.body]
-        return b"".join(parts)
+            parts += [_varint(mask.client - before - 1), bytes([mask.choice.length // shared.UNIT - 1])]
+            parts += [_varint(mask.weight)] if weighted else []
+            before = mask.client
+        stream = shared.encode_numbers([number for mask in self.masks for number in mask.choice.numbers])
+        return b"".join([*parts, _varint(len(stream)), stream])
 
 
-def unpack_records(packed: bytes) -> list[Record]:
-    """The records in so many bytes. Raises `MessageError` if they are cut off, or a client is there twice."""
+def unpack_records(packed: bytes, n: int) -> list[Record]:
+    """The records in so many bytes, for a network of n parameters. Raises `MessageError` if they are damaged."""
     records, reader = [], _Reader(packed)
     while reader.at < len(packed):
-        round, (theta,), count = reader.number(), struct.unpack("<I", reader.bytes(4)), reader.number()
-        masks = []
-        for _ in range(count):
-            client, weight, length = reader.number(), reader.number(), reader.number()
-            masks.append(Mask(client, weight, reader.bytes(length)))
-        if any(one.client >= other.client for one, other in itertools.pairwise(masks)):
-            raise MessageError("relayed masks that are not in the order of clients")
-        records.append(Record(round, theta, tuple(masks)))
+        records.append(_record(reader, n))
     return records
+
+
+def _record(reader: "_Reader", n: int) -> Record:
+    round, (theta,) = reader.number(), struct.unpack("<I", reader.bytes(4))
+    count, weighted = divmod(reader.number(), 2)
+    clients, lengths, weights, before = [], [], [], -1
+    for _ in range(count):
+        before += reader.number() + 1
+        clients.append(before)
+        lengths.append(shared.UNIT * (reader.bytes(1)[0] + 1))
+        weights.append(reader.number() if weighted else 1)
+    counts = [shared.count_of(length, n) for length in lengths]
+    numbers = iter(shared.decode_numbers(reader.bytes(reader.number()), sum(counts)))
+    chosen = [shared.Choice(lg, tuple(itertools.islice(numbers, c))) for lg, c in zip(lengths, counts, strict=True)]
+    return Record(round, theta, tuple(map(Mask, clients, weights, chosen)))
 
 
 def since(records: Sequence[Record], client: int) -> list[Record]:
@@ -91,7 +107,7 @@ def votes_after(theta: Theta, record: Record, seed: int) -> Votes:
     for mask in record.masks:
         if not mask.weight:
             raise MessageError(f"a relayed mask of client {mask.client} without weight")
-        chosen = shared.decode(mask.body, probabilities, shared.Key(seed, record.round, mask.client))
+        chosen = shared.draw(mask.choice, probabilities, shared.Key(seed, record.round, mask.client))
         np.add(ones, mask.weight, out=ones, where=chosen.astype(bool))
     return Votes.of(ones, [mask.weight for mask in record.masks])
 
@@ -116,7 +132,7 @@ def decode_relay(message: bytes, held: Broadcast, seed: int) -> Broadcast:
     """
     header, payload = open_message(message, Kind.RELAY, held.layout)
     lam, clip = unpack(HEAD, payload)
-    records = unpack_records(payload[HEAD.size :])
+    records = unpack_records(payload[HEAD.size :], held.layout.n)
     first = header.round - len(records)
     if any(record.round != first + i for i, record in enumerate(records)) or not first <= held.round < header.round:
         raise MessageError(f"a relay to round {header.round} that leaves out rounds since {held.round}")

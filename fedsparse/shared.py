@@ -16,7 +16,7 @@ draws that one alone. What is paid for is the choice and not the noise of sampli
 
 The body of a message:
 
-    bits | length/16 − 1 | checksum of the mask | range-coded numbers                                 1 + 1 + 4 bytes
+    length/16 − 1 | checksum of the mask | range-coded numbers                                            1 + 4 bytes
 
 Candidates are comparisons of whole numbers, 16 bits against 65,536 θ: the same on every machine. Only a client computes
 with logarithms, and what it chose is what it sends.
@@ -24,6 +24,7 @@ with logarithms, and what it chose is what it sends.
 
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import constriction
@@ -34,14 +35,13 @@ from fedsparse.errors import MessageError
 from fedsparse.randomness import philox, uniforms
 
 BITS = 8
-LEAST_BITS, MOST_BITS = 4, 12
 SPARE = 3
 UNIT = 16
 """Uniforms in one step of Philox's counter, four words of four: what a block's length is a multiple of."""
 MOST_LENGTH = 256 * UNIT
 CHUNK = 2**19
 """Uniforms that are drawn at once; the processor's cache likes them few."""
-HEAD = struct.Struct("<BBI")
+HEAD = struct.Struct("<BI")
 
 
 class Key(NamedTuple):
@@ -50,6 +50,15 @@ class Key(NamedTuple):
     seed: int
     round: int
     client: int
+
+
+class Choice(NamedTuple):
+    """What a client chose: with θ and a key, all that its mask is made of."""
+
+    length: int
+    """Parameters in a block, a multiple of 16."""
+    numbers: tuple[int, ...]
+    """Of the chosen candidate of each block, from 1."""
 
 
 def encode(q: np.ndarray, p: np.ndarray, key: Key, bits: int = BITS, spare: float = SPARE) -> bytes:
@@ -61,7 +70,7 @@ def encode(q: np.ndarray, p: np.ndarray, key: Key, bits: int = BITS, spare: floa
     Args:
         q: what the client trained, σ(s), (n,).
         p: θ as broadcast, (n,) float32. Both are kept in [2⁻¹⁶, 1 − 2⁻¹⁶].
-        bits: 4 … 12; a block has 2^bits − 1 candidates, and the work is n times as many.
+        bits: a block has 2^bits − 1 candidates, and the work is n times as many. Both ends know it.
         spare: by how many bits the KL of a block is less than `bits`.
     """
     thresholds = _thresholds(p)
@@ -86,35 +95,48 @@ def encode(q: np.ndarray, p: np.ndarray, key: Key, bits: int = BITS, spare: floa
         chosen = np.argmax(weights - np.log(np.cumsum(clocks, axis=1)), axis=1)
         numbers[part] = chosen + 1
         mask[part] = candidates[np.arange(some), chosen]
-    head = HEAD.pack(bits, length // UNIT - 1, _checksum(_unblock(mask, len(q))))
-    return head + _encode_numbers(numbers, bits)
+    head = HEAD.pack(length // UNIT - 1, _checksum(_unblock(mask, len(q))))
+    return head + encode_numbers(numbers.tolist(), bits)
 
 
-def decode(body: bytes, p: np.ndarray, key: Key) -> np.ndarray:
-    """The mask, (n,) uint8, in a body that `encode` made for the same p and key.
+def decode(body: bytes, p: np.ndarray, key: Key, bits: int = BITS) -> np.ndarray:
+    """The mask, (n,) uint8, in a body that `encode` made for the same p, key and bits.
 
     Raises:
         MessageError: anything that `encode` would not have made; another θ, seed, round or client.
     """
+    mask = draw(choice_of(body, len(p), bits), p, key, bits)
+    if _checksum(mask) != HEAD.unpack_from(body)[1]:
+        raise MessageError("numbers of other candidates: coded with another θ, seed, round or client")
+    return mask
+
+
+def choice_of(body: bytes, n: int, bits: int = BITS) -> Choice:
+    """The choice in a body, for a network of n parameters. Raises `MessageError` if it is damaged."""
     if len(body) < HEAD.size:
         raise MessageError("the coded numbers are cut off")
-    bits, units, checksum = HEAD.unpack_from(body)
-    length = UNIT * (units + 1)
-    if not LEAST_BITS <= bits <= MOST_BITS or length >= len(p) + UNIT:
-        raise MessageError(f"2^{bits} candidates in blocks of {length}, for a network of {len(p)} parameters")
-    limits = _blocks(_thresholds(p), length)
-    numbers = _decode_numbers(body[HEAD.size :], len(limits), bits)
+    length = UNIT * (HEAD.unpack_from(body)[0] + 1)
+    return Choice(length, tuple(decode_numbers(body[HEAD.size :], count_of(length, n), bits)))
+
+
+def count_of(length: int, n: int) -> int:
+    """Blocks of this length in n parameters. Raises `MessageError` for blocks longer than n."""
+    if length >= n + UNIT:
+        raise MessageError(f"blocks of {length} in a network of {n} parameters")
+    return -(-n // length)
+
+
+def draw(choice: Choice, p: np.ndarray, key: Key, bits: int = BITS) -> np.ndarray:
+    """The mask of a choice, (n,) uint8: of each block, the candidate of its number and no other."""
+    limits = _blocks(_thresholds(p), choice.length)
     stream = philox(key.seed, "shared", key.round, key.client)
-    mask, steps, here = np.empty(limits.shape, np.bool_), length // UNIT, 0
-    for block, number in enumerate(numbers):
+    mask, steps, here = np.empty(limits.shape, np.bool_), choice.length // UNIT, 0
+    for block, number in enumerate(choice.numbers):
         there = (block * (2**bits - 1) + number - 1) * steps
         stream.advance(there - here)
-        mask[block] = _uniforms(stream, length) < limits[block]
+        mask[block] = _uniforms(stream, choice.length) < limits[block]
         here = there + steps
-    flat = _unblock(mask, len(p))
-    if _checksum(flat) != checksum:
-        raise MessageError("numbers of other candidates: coded with another θ, seed, round or client")
-    return flat
+    return _unblock(mask, len(p))
 
 
 # --- candidates ------------------------------------------------------------------------------------------------------
@@ -165,11 +187,11 @@ def _length_model(met: list[int]) -> constriction.stream.model.Categorical:
     return constriction.stream.model.Categorical(np.array(met) + 0.5, perfect=False)
 
 
-def _encode_numbers(numbers: np.ndarray, bits: int) -> bytes:
+def encode_numbers(numbers: Sequence[int], bits: int = BITS) -> bytes:
     """Numbers 1 … 2^bits − 1: of each its length in binary, then what follows its leading one."""
     encoder = constriction.stream.queue.RangeEncoder()
     met = [0] * bits
-    for number in numbers.tolist():
+    for number in numbers:
         rest = number.bit_length() - 1
         encoder.encode(rest, _length_model(met))
         met[rest] += 1
@@ -178,8 +200,8 @@ def _encode_numbers(numbers: np.ndarray, bits: int) -> bytes:
     return encoder.get_compressed().astype("<u4").tobytes()
 
 
-def _decode_numbers(body: bytes, count: int, bits: int) -> list[int]:
-    """The inverse of `_encode_numbers`. Raises `MessageError` for bytes that it would not have made."""
+def decode_numbers(body: bytes, count: int, bits: int = BITS) -> list[int]:
+    """The inverse of `encode_numbers`. Raises `MessageError` for bytes that it would not have made."""
     if len(body) % 4:
         raise MessageError("the coded numbers are cut off")
     decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(body, "<u4").astype(np.uint32))
@@ -193,6 +215,6 @@ def _decode_numbers(body: bytes, count: int, bits: int) -> list[int]:
             numbers.append((1 << rest) + further)
     except AssertionError as error:
         raise MessageError("coded numbers that do not fit their frequencies") from error
-    if _encode_numbers(np.array(numbers), bits) != body:
+    if encode_numbers(numbers, bits) != body:
         raise MessageError("bytes that no encoder makes: the numbers in them are encoded differently")
     return numbers

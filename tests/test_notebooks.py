@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from fedsparse import RunError, SettingError, checks, notebooks
+from fedsparse.notebooks.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -39,7 +40,7 @@ def test_one_clean_run_from_top_to_bottom(notebook):
     assert [c.execution_count for c in code(notebook)] == list(range(1, len(code(notebook)) + 1))
     outputs = [o for c in code(notebook) for o in c.outputs]
     assert not [o for o in outputs if o.output_type == "error" or o.get("name") == "stderr"]
-    assert set(node.metadata) == {"kernelspec", "language_info"}, "no widget state, no traces of a runner"
+    assert set(node.metadata) == {"kernelspec", "language_info", "fedsparse"}, "no widget state, no traces of a runner"
     assert notebook.stat().st_size < 1_000_000
 
 
@@ -154,9 +155,7 @@ def test_a_wrong_parameter_is_refused(given, words):
 )
 def test_the_runner_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capfd, arguments, exit_code, words):
     monkeypatch.chdir(ROOT)
-    assert (
-        notebooks.main([*arguments, "--to", str(tmp_path)] if "--in-place" not in arguments else arguments) == exit_code
-    )
+    assert main([*arguments, "--to", str(tmp_path)] if "--in-place" not in arguments else arguments) == exit_code
     said = capfd.readouterr().err.strip()
     assert words in said.splitlines()[-1]
     assert "Traceback" not in said

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from fedsparse import shared
 from fedsparse.algorithms.arrivals import Refuse, raised, take
 from fedsparse.client import Client, draw, train
 from fedsparse.codec import (
@@ -82,7 +83,7 @@ class FedPM:
     def broadcast(self, state: FedPMState, client: int | None = None) -> bytes:
         """θ as levels, and λ, for round `state.round` + 1; or the masks since a θ that the client holds, if smaller."""
         whole = self._whole(state)
-        records = unpack_records(state.relayed.tobytes())
+        records = unpack_records(state.relayed.tobytes(), self.layout.n)
         missed = since(records, client) if client is not None else []
         if not missed:
             return whole
@@ -150,10 +151,10 @@ class FedPM:
 
     def _relayed(self, before: FedPMState, after: FedPMState, tally: Tally, bodies: list[bytes]) -> np.ndarray:
         """The records of the last rounds, this one's included, while they are smaller than the θ that they lead to."""
-        weights = tally.weights.items()
-        masks = [Mask(client, weight, body) for (client, weight), body in zip(weights, bodies, strict=True)]
+        chosen = [shared.choice_of(body, self.layout.n) for body in bodies]
+        masks = [Mask(*weight, choice) for weight, choice in zip(tally.weights.items(), chosen, strict=True)]
         latest = Record(after.round, tally.broadcast.theta.fingerprint(), tuple(sorted(masks)))
-        records = kept([*unpack_records(before.relayed.tobytes()), latest], len(self._whole(after)))
+        records = kept([*unpack_records(before.relayed.tobytes(), self.layout.n), latest], len(self._whole(after)))
         return np.frombuffer(b"".join(record.pack() for record in records), np.uint8).copy()
 
     def _receive(self, message: bytes, client: Client) -> Broadcast:

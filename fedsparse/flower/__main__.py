@@ -11,13 +11,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from fedsparse.__main__ import experiments_of
 from fedsparse.errors import FedsparseError, RunError
 from fedsparse.experiment import Experiment
 from fedsparse.federation import run
 from fedsparse.flower.processes import SuperLink
 from fedsparse.flower.terms import Terms, run_config
 from fedsparse.history import History
+from fedsparse.overrides import combinations
 from fedsparse.run_folder import RunFolder
 
 APP = Path("flower_app")
@@ -31,7 +31,8 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--timeout", type=float, default=600, help="seconds that Flower may take (default: 600)")
     options = parser.parse_intermixed_args(argv)
     try:
-        (experiment,) = experiments_of(options.settings)
+        (settings,) = combinations(options.settings, multirun=False)
+        experiment = Experiment.of(settings, preset=settings.pop("preset", None))
         if not (APP / "pyproject.toml").exists():
             raise RunError(f"no {APP} here: call this from the folder that holds it")
     except FedsparseError as error:

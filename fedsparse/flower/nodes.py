@@ -220,7 +220,8 @@ class Nodes:
 def _record(reply: Message) -> ConfigRecord:
     """The record in a reply. Raises `MessageError` if it is an error, Flower's or our own, or something else."""
     if reply.has_error():
-        raise MessageError(f"its app failed: {(reply.error.reason or '').strip().splitlines()[-1:]}")
+        lines = (reply.error.reason or "it does not say why").strip().splitlines()
+        raise MessageError(f"its app failed: {lines[-1]}")
     record = reply.content.get(RECORD)
     if not isinstance(record, ConfigRecord):
         raise MessageError("no bytes of fedsparse in this message")

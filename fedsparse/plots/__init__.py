@@ -11,12 +11,15 @@ from fedsparse.plots.charts import (
     probabilities,
     tradeoff,
 )
-from fedsparse.plots.page import png, save, show
+from fedsparse.plots.lottery import against_share, survivors
+from fedsparse.plots.page import adopt, png, save, show
 
 __all__ = [
     "LABELS",
     "OKABE_ITO",
     "STYLES",
+    "adopt",
+    "against_share",
     "by_round",
     "curves",
     "holdings",
@@ -25,5 +28,6 @@ __all__ = [
     "probabilities",
     "save",
     "show",
+    "survivors",
     "tradeoff",
 ]

@@ -4,10 +4,14 @@ import base64
 import html
 import io
 import json
-from collections.abc import Mapping
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from matplotlib.figure import Figure
 
 
@@ -39,11 +43,32 @@ def save(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.png").write_bytes(content)
-    index = folder / "index.json"
-    listed = json.loads(index.read_text()) if index.exists() else {}
-    listed[f"{name}.png"] = {"alt": alt, "caption": caption, "notebook": notebook, "parameters": dict(parameters)}
-    index.write_text(json.dumps(listed, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    with listing(folder) as listed:
+        listed[f"{name}.png"] = {"alt": alt, "caption": caption, "notebook": notebook, "parameters": dict(parameters)}
     return content
+
+
+@contextmanager
+def listing(folder: Path) -> Iterator[dict[str, Any]]:
+    """The folder's `index.json`, to be changed: by one process at a time, and without figures that are gone."""
+    index = folder / "index.json"
+    with FileLock(folder / ".index.lock"):
+        listed = json.loads(index.read_text()) if index.exists() else {}
+        yield listed
+        kept = {name: entry for name, entry in listed.items() if (folder / name).exists()}
+        partial = folder / ".index.partial"
+        partial.write_text(json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        os.replace(partial, index)
+
+
+def adopt(fresh: Path, folder: Path, notebook: str) -> None:
+    """Take over a notebook's figures, freshly made in another folder; those that it no longer makes go."""
+    with listing(folder) as listed:
+        for name in [n for n, entry in listed.items() if entry["notebook"] == notebook]:
+            (folder / name).unlink(missing_ok=True)
+        for figure in fresh.glob("*.png"):
+            shutil.copyfile(figure, folder / figure.name)
+        listed |= json.loads((fresh / "index.json").read_text()) if (fresh / "index.json").exists() else {}
 
 
 def show(figure: Figure, name: str, *, alt: str, caption: str, **made_by: Any) -> None:

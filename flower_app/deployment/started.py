@@ -1,8 +1,6 @@
 """Programs that a script starts, each with a Flower home and a log of its own, and all of them stopped at its end."""
 
-import os
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -10,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fedsparse import RunError
-from fedsparse.flower.processes import environment
+from fedsparse.flower.processes import environment, stop_all
 
 
 class Started:
@@ -38,7 +36,7 @@ class Started:
         return (self.folder / f"{name}.log").read_text()
 
     def start(self, name: str, *command: object) -> subprocess.Popen:
-        """Start a program that goes on, in a group of processes of its own."""
+        """Start a program that goes on, out of reach of this terminal's Ctrl-C: we stop it, in our order."""
         with open(self.folder / f"{name}.log", "w") as log:
             process = subprocess.Popen(
                 list(map(str, command)), cwd=self.folder, env=environment(self.home(name)), stdout=log,
@@ -55,16 +53,11 @@ class Started:
         )  # fmt: skip
 
     def stop(self, name: str) -> None:
-        """Ask a program to end, and end it if it has not after 15 seconds. Flower's end their own children."""
+        """End a program and all that it started, which Flower puts into groups and sessions of their own."""
         process = self.processes[name]
-        for ask in (signal.SIGTERM, signal.SIGKILL):
-            if process.poll() is None:
-                os.killpg(process.pid, ask)
-            try:
-                process.wait(15)
-                return
-            except subprocess.TimeoutExpired:
-                continue
+        process.terminate()
+        stop_all(self.home(name))
+        process.wait(20)
 
 
 def listens(port: int) -> bool:

@@ -1,0 +1,215 @@
+"""What a class gets: copies that give nothing away, a site that loads nothing from elsewhere, a whole bundle."""
+
+import ast
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from fedsparse import RunError, notebooks
+from fedsparse.course import bundle, copies, site
+from fedsparse.course.__main__ import main
+
+ROOT = Path(__file__).parents[1]
+ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
+GUIDE = (ROOT / "docs" / "teaching.md").read_text()
+TRIVIAL = 16
+"""Characters: shorter lines, such as `p = np.mean(mask)`, say nothing by themselves."""
+each = pytest.mark.parametrize("notebook", ALL, ids=lambda p: p.stem)
+
+
+def text_of(node: nbformat.NotebookNode) -> str:
+    return "\n".join(cell.source for cell in node.cells)
+
+
+def lines_of(code: str) -> set[str]:
+    return {line.strip() for line in code.splitlines()}
+
+
+@each
+def test_no_line_of_a_solution_is_in_a_students_copy(notebook):
+    node = notebooks.read(notebook)
+    solved = copies.solutions(node)
+    assert solved
+    assert all(solution for _, solution in solved), "every exercise has its solution in the cell below"
+    copy = copies.student(node)
+    seen = lines_of(text_of(copy))
+    for stub, solution in solved:
+        leaked = {line for line in lines_of(solution) - lines_of(stub) if len(line) > TRIVIAL} & seen
+        assert not leaked
+        assert stub in text_of(copy), "the exercise itself is there"
+
+
+@each
+def test_a_students_copy_is_sound_and_has_nothing_run(notebook):
+    copy = copies.student(notebooks.read(notebook))
+    nbformat.validate(copy)
+    code = [c for c in copy.cells if c.cell_type == "code"]
+    assert not any(c.outputs or c.execution_count for c in code)
+    for cell in code:
+        ast.parse(cell.source)
+    assert "Solution" not in text_of(copy)
+    assert "fedsparse" not in copy.metadata
+    assert "github.com" not in copy.cells[0].source, "no link to where the solutions are"
+    for part in ("## Invariants", "## Summary", "## Limits", "## References"):
+        assert part in text_of(copy), "what follows a solution stays"
+
+
+@each
+def test_a_teachers_copy_has_outputs_open_solutions_and_notes(notebook):
+    node = notebooks.read(notebook)
+    copy = copies.teacher(node, copies.notes_of(notebook.stem, GUIDE))
+    nbformat.validate(copy)
+    text = text_of(copy)
+    for _, solution in copies.solutions(node):
+        assert solution in text
+    assert "<details><summary>Solution" not in text
+    assert text.count("<details open><summary>Solution") == len(copies.solutions(node))
+    assert sum(len(c.get("outputs", [])) for c in copy.cells) == sum(len(c.get("outputs", [])) for c in node.cells)
+    for part in ("Class time:", "Misconceptions:", "**Ask:**", "<summary>Answer</summary>"):
+        assert part in copy.cells[1].source
+
+
+def test_a_solution_that_cannot_be_taken_out_is_refused():
+    for text in ("<details><summary>Solution </summary>\nx\n</details>", "<details><summary>Solution</summary>\nx"):
+        node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(f"# T\n\n{text}")])
+        with pytest.raises(RunError, match="is not written as"):
+            copies.student(node)
+    with pytest.raises(RunError, match="no section '### 99"):
+        copies.notes_of("99_unheard_of", GUIDE)
+
+
+def test_notes_are_those_of_the_notebook_alone():
+    guide = "# Guide\n\n### 01 one\n\nFirst.\n\n### 02 two\n\nSecond.\n\n## Exam\n\nThird.\n"
+    assert copies.notes_of("01_one", guide) == "First."
+    assert copies.notes_of("02_two", guide) == "Second."
+
+
+def test_the_guide_knows_every_notebook_and_its_questions_have_answers():
+    for notebook in ALL:
+        assert f"### {notebook.stem.split('_')[0]} " in GUIDE
+    assert (
+        GUIDE.count("**Ask:**")
+        == GUIDE.count("<summary>Answer</summary>")
+        == len(re.findall(r"^### [01]\d ", GUIDE, re.M))
+    )
+    for plan in re.findall(r"^### (\d+) minutes.*?\n\n(.*?)(?=^#|\Z)", GUIDE, re.S | re.M):
+        minutes = [int(m) for m in re.findall(r"^\| (\d+) \|", plan[1], re.M)]
+        assert sum(minutes) == int(plan[0])
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """The site, with every warning of Sphinx an error."""
+    return site.build(ROOT, tmp_path_factory.mktemp("built") / "site").parent
+
+
+def test_the_site_loads_nothing_from_elsewhere(built):
+    pages = [*built.rglob("*.html"), *built.rglob("*.css")]
+    assert len(pages) > len(ALL)
+    for page in pages:
+        assert not site.resources(page.read_text(errors="ignore")), page.name
+    assert site.resources('<script async src="https://a/b.js">') == ["https://a/b.js"]
+    assert site.resources("<link href='x'><style>@import url(//a/b.css)</style>") == ["//a/b.css"]
+    assert not site.resources('<a href="https://a">a</a><img src="b.png">')
+
+
+def test_the_site_has_notebooks_guides_settings_and_reference(built):
+    for notebook in ALL:
+        page = (built / "notebooks" / f"{notebook.stem}.html").read_text()
+        assert page.count("<h1") == 1
+        assert "%pip" not in page
+        assert "colab" not in page.lower()
+        assert all(re.search(r'alt="[^"]', tag) for tag in re.findall(r"<img[^>]*>", page))
+        for formula in re.findall(r"<math.*?</math>", page, re.S):
+            assert "\\" not in formula, formula
+    assert "target_bpp" in (built / "settings.html").read_text()
+    assert "Plans" in (built / "teaching.html").read_text()
+    reference = "".join(page.read_text() for page in (built / "api").glob("*.html"))
+    for name in ("fedsparse.federation.run", "fedsparse.codec.decode_mask", "fedsparse.server.Tally"):
+        assert f'id="{name}"' in reference
+    home = (built / "index.html").read_text()
+    assert all(f"notebooks/{notebook.stem}.html" in home for notebook in ALL)
+
+
+def test_the_reference_describes_every_room():
+    described = {room.split(".")[0] for rooms in site.ROOMS.values() for room in rooms}
+    order = {p.stem if p.is_file() else p.name for p in (ROOT / "fedsparse").iterdir() if not p.name.startswith("_")}
+    doors = {"doctor", "notebooks", "plots", "checks", "course", "studies", "parallel", "overrides"}
+    assert described == order - doors
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("no Chromium here")
+    with playwright.sync_playwright() as driver:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        instance = driver.chromium.launch(executable_path=chromium, args=flags)
+        yield instance
+        instance.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("page", ["index", "settings", "teaching", "notebooks/05_fedpm_vs_regularized", "api/4"])
+def test_a_page_fits_a_phone_and_can_be_read_by_everybody(built, browser, page, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    view = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+    asked = []
+    view.on("request", lambda request: asked.append(request.url))
+    view.goto((built / f"{page}.html").as_uri())
+    assert view.evaluate("document.documentElement.scrollWidth") <= 390
+    found = axe.Axe().run(view).response["violations"]
+    serious = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
+    assert not serious
+    assert all(url.startswith(("file:", "data:")) for url in asked)
+    view.close()
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory, built) -> Path:
+    def again(root: Path, to: Path) -> None:  # the site is built once, above
+        shutil.copytree(built, to)
+        to.with_name("site-source").mkdir()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bundle, "build", again)
+        return bundle.pack(ROOT, tmp_path_factory.mktemp("packed") / "bundle", wheels=False)
+
+
+def test_the_bundle_is_whole(packed):
+    for kind in ("student", "teacher"):
+        assert {p.name for p in (packed / kind).glob("*.ipynb")} == {n.name for n in ALL}
+    for name in ("site/index.html", "constraints.txt", "README.txt", "LICENSE", "data/results/rivals-digits.csv"):
+        assert (packed / name).exists(), name
+    assert not (packed / "site-source").exists()
+    (wheel,) = (packed / "wheels").glob("*.whl")
+    inside = zipfile.ZipFile(wheel).namelist()
+    sources = {str(file.relative_to(ROOT)) for file in (ROOT / "fedsparse").rglob("*.py")}
+    assert {name for name in inside if name.endswith(".py")} == sources
+    assert stat.S_ISREG((packed / "install.sh").stat().st_mode)
+    assert subprocess.run(["sh", "-n", str(packed / "install.sh")]).returncode == 0
+    assert "were left out" in (packed / "README.txt").read_text()
+
+
+def test_the_bundles_wheel_installs_without_a_network(packed, tmp_path):
+    call = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(tmp_path)]
+    done = subprocess.run([*call, "--find-links", str(packed / "wheels"), "fedsparse"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "fedsparse" / "notebooks" / "__main__.py").exists()
+
+
+def test_a_folder_that_is_no_bundle_is_left_alone(tmp_path, monkeypatch, capsys):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    monkeypatch.chdir(ROOT)
+    assert main(["bundle", str(tmp_path), "--no-wheels"]) == 1
+    assert "is no bundle" in capsys.readouterr().err
+    assert (tmp_path / "thesis.txt").exists()
