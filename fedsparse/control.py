@@ -17,8 +17,8 @@ NEAR = 0.1
 
 
 def first_lam(experiment: Experiment) -> float:
-    """λ of round 1: a controller begins at 0, since a large λ kills a network before the loss has a say."""
-    return 0.0 if experiment.target_bpp else scheduled(experiment, 1)
+    """λ of round 1; a controller begins at `lam`, mostly 0: a large λ can kill a network before the loss has a say."""
+    return experiment.lam if experiment.target_bpp else scheduled(experiment, 1)
 
 
 def next_lam(experiment: Experiment, round: int, lam: float, rate: float, before: float) -> float:

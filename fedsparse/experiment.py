@@ -80,7 +80,7 @@ class Experiment:
         0, "rounds over which λ rises linearly from 0 to lam; 0 is lam from the first round", low=0, high=100_000
     )
     target_bpp: float = _setting(
-        0.0, "measured uplink, in bpp, that λ follows by dual ascent; 0 leaves λ to lam", low=0, high=1
+        0.0, "measured uplink, in bpp, that λ follows from lam on, by dual ascent; 0 leaves λ to lam", low=0, high=1
     )
     regularizer: str = _setting(
         "sparsity", "mean of σ(s), entropy of σ(s), or KL(σ(s) ‖ θ)", choices=("sparsity", "entropy", "kl")
@@ -129,8 +129,8 @@ class Experiment:
             object.__setattr__(self, f.name, _checked(f.name, getattr(self, f.name)))
         if self.cohort > self.clients:
             raise SettingError(f"cohort={self.cohort} is more than there are clients ({self.clients})")
-        if self.target_bpp and (self.lam or self.lam_warmup):
-            raise SettingError(f"target_bpp={self.target_bpp:g} chooses λ by itself: it needs lam=0 and lam_warmup=0")
+        if self.target_bpp and self.lam_warmup:
+            raise SettingError(f"target_bpp={self.target_bpp:g} chooses λ by itself from lam on: it needs lam_warmup=0")
         if self.target_bpp and self.codec == "packed":
             raise SettingError("target_bpp needs codec=context or shared: packed masks take 1 bpp whatever λ is")
         if self.codec == "shared" and (self.algorithm != "fedpm" or not self.clip):

@@ -1,11 +1,12 @@
 """Many runs side by side: done in parallel, compared in one table, collected in one tidy CSV that names what failed."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedsparse.errors import FedsparseError, RunError
+from fedsparse.errors import FedsparseError, RunError, TargetWarning
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import Run, run
 from fedsparse.history import COLUMNS, WHOLE
@@ -56,7 +57,9 @@ def _attempt(experiment: Experiment) -> Run | Failed:
 
     torch.set_num_threads(1)
     try:
-        return run(experiment)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TargetWarning)  # the run's note says the same, to whoever asks
+            return run(experiment)
     except FedsparseError as error:
         return Failed(experiment, str(error))
 

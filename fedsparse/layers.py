@@ -109,5 +109,9 @@ def sample_mask(scores: Tensor, generator: torch.Generator, estimator: str = "id
     Returns:
         A tensor of zeros and ones, of the scores' shape and type.
     """
-    noise = torch.rand(scores.shape, generator=generator, device=scores.device)
+    return straight_through(scores, torch.rand(scores.shape, generator=generator, device=scores.device), estimator)
+
+
+def straight_through(scores: Tensor, noise: Tensor, estimator: str = "identity") -> Tensor:
+    """`sample_mask` with its uniforms given: m = [noise < σ(s)], of the scores' shape."""
     return _BernoulliSample.apply(scores, noise, estimator == "scaled")

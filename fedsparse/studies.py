@@ -1,7 +1,8 @@
 """The comparisons whose results are kept in `data/results/`: `python -m fedsparse.studies NAME [data_root=…] [out=…]`.
 
 Each is a list of experiments, done by the grid runner: side by side, resumed where they were cut off, collected in one
-CSV a study and drawn once. What is on the page says which data, scale and seeds it came from.
+CSV a study and drawn once; what the λ explorer needs beyond it is kept beside it, as JSON. What is on the page says
+which data, scale and seeds it came from.
 """
 
 import itertools
@@ -12,13 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsparse.errors import FedsparseError, SettingError
-from fedsparse.experiment import Experiment, nearest
+from fedsparse.experiment import PRESETS, Experiment, nearest
+from fedsparse.explore.sweep import write_details
+from fedsparse.federation import Run
 from fedsparse.grid import attempt_all, collect, summary
 
 if TYPE_CHECKING:
     import pandas
 
 MNIST = {"dataset": "mnist", "train_size": 10_000, "model": "conv4", "width": 0.25, "precision": "bfloat16"}
+SHARED = {"codec": "shared", "clip": 0.001}
+KL = {"regularizer": "kl"}
 RIVALS = ("fedavg", "sign_sgd", "top_mask", "fed_mask", "qsgd", "eden")
 PARTITIONS: dict[str, dict[str, Any]] = {
     "iid": {},
@@ -38,6 +43,8 @@ class Study:
     axes: tuple[dict[str, dict[str, Any]], ...]
     """Each axis: the settings behind a label."""
     seeds: int
+    explored: bool = False
+    """Whether `fedsparse.explore` shows it: then what a CSV cannot hold is kept beside it, as JSON."""
 
     def members(self) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
         """Labels and settings of every run."""
@@ -62,6 +69,13 @@ STUDIES = {
         (_each("algorithm", ("fedpm", *RIVALS)),),
         seeds=3,
     ),
+    "lambda-digits": Study(
+        "What does λ save, and where does it starve the network?",
+        {name: value for name, value in PRESETS["demo"].items() if name != "lam"},
+        (_each("lam", (0.0, 0.3, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 13.0, 20.0)),),
+        seeds=3,
+        explored=True,
+    ),
     "lambda-mnist": Study(
         "What does λ save, what does it cost, and does it slow convergence?",
         MNIST | {"rounds": 10},
@@ -82,12 +96,13 @@ STUDIES = {
     ),
     "shared-mnist": Study(
         "Coding with shared randomness, against lossless coding, in both directions",
-        MNIST | {"rounds": 15, "evaluate_every": 3},
+        MNIST | {"rounds": 15},
         (
             {
                 "lossless": {},
-                "shared": {"codec": "shared", "clip": 0.001},
-                "shared, KL 20": {"codec": "shared", "clip": 0.001, "regularizer": "kl", "lam": 20.0},
+                "shared": SHARED | {"lr": 0.06},
+                "shared, KL held at 0.01 bpp": SHARED | KL | {"lr": 0.06, "lam": 12.0, "target_bpp": 0.01},
+                "shared, KL, small steps": SHARED | KL | {"lr": 0.03, "lam": 10.0, "rounds": 20},
             },
         ),
         seeds=5,
@@ -105,7 +120,10 @@ def main(argv: Sequence[str]) -> int:
     study = STUDIES[name]
     members = list(study.members())
     outcomes = attempt_all([Experiment.of(settings | places) for _, settings in members])
-    table = collect(outcomes, Path("data/results") / f"{name}.csv")
+    kept = Path("data/results") / f"{name}.csv"
+    table = collect(outcomes, kept)
+    if study.explored:
+        write_details([o for o in outcomes if isinstance(o, Run)], kept.with_suffix(".json"))
     print(summary(outcomes).to_string(index=False, na_rep=""))
     _draw(name, study, labelled(table, [labels for labels, _ in members]))
     return 2 if table["failed"].notna().any() else 0

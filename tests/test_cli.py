@@ -53,7 +53,7 @@ def refused(*arguments: str, cwd: Path) -> str:
         (["--multirun", "lam=glob(*)"], "lam=0,1"),
         (["partition=classes", "classes_per_client=11"], "ask for at most 10"),
         (["partition=classes", "clients=4", "classes_per_client=2"], "8 of 10 classes"),
-        (["preset=demo", "target_bpp=0.15"], "needs lam=0"),
+        (["lam_warmup=5", "target_bpp=0.15"], "needs lam_warmup=0"),
         (["preset=null"], "no preset 'None'"),
         (["hydra/launcher=nope"], "hydra/launcher/nope"),
     ],

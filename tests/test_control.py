@@ -31,6 +31,7 @@ def test_steps_of_the_controller_by_hand():
 def test_a_round_without_answers_leaves_lam_as_it_was():
     target = Experiment(target_bpp=0.2)
     assert first_lam(target) == 0
+    assert first_lam(target.replace(lam=1.7)) == 1.7, "a controller begins where it is told to"
     assert next_lam(target, 3, 1.7, 0.0, 0.5) == 1.7
     assert next_lam(target, 3, 1.7, 0.5, 0.0) == dual_step(1.7, 0.5, 0.5, 0.2), "nothing to compare with: steady"
 

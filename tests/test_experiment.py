@@ -29,7 +29,6 @@ from fedsparse.experiment import SETTINGS, schema_table
         ({"clients": 3, "cohort": 4}, ["cohort=4", "clients (3)"]),
         ({"clip": 0, "lam": 1, "regularizer": "kl"}, ["clip > 0"]),
         ({"clip": 0, "target_bpp": 0.3, "regularizer": "entropy"}, ["clip > 0"]),
-        ({"target_bpp": 0.3, "lam": 1}, ["target_bpp=0.3", "lam=0"]),
         ({"target_bpp": 0.3, "lam_warmup": 5}, ["target_bpp=0.3", "lam_warmup=0"]),
         ({"target_bpp": 0.3, "codec": "packed"}, ["codec=context", "1 bpp"]),
         ({"partition": "shards", "size_skew": 1}, ["size_skew=1", "equal by definition"]),

@@ -117,8 +117,9 @@ def test_it_runs_with_small_parameters(notebook, tmp_path, monkeypatch):
 
 
 def test_committed_outputs_are_still_true(tmp_path):
-    # In a copy: the notebooks write figures and runs beside their folder.
-    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    # In a copy: the notebooks write figures and runs beside their folder, and read kept results there.
+    for folder in ("notebooks", "data/results"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "-p", "no:xdist", "notebooks"],
         cwd=tmp_path, capture_output=True, text=True,

@@ -14,12 +14,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 # A room may import those before it; the last ones, where people come in, may import anything.
 ORDER = [
-    "errors", "experiment", "overrides", "control", "randomness", "parallel", "partition", "data", "layers", "models",
-    "regularizers", "entropy", "coding", "shared", "wire", "codec", "weight_codec", "quantizers", "client", "cohort",
-    "server", "relay", "algorithms", "evaluation", "network_file", "history", "run_folder", "population", "federation",
-    "grid", "lottery", "contests", "flower",
+    "errors", "experiment", "overrides", "control", "randomness", "parallel", "partition", "skew", "data", "layers",
+    "enumeration", "models", "pathways", "regularizers", "entropy", "subset_sums", "coding", "toy_coder", "shared",
+    "wire", "codec", "weight_codec", "anatomy", "quantizers", "client", "cohort", "server", "relay", "algorithms",
+    "evaluation", "network_file", "history", "run_folder", "population", "federation", "grid", "lottery", "contests",
+    "flower",
 ]  # fmt: skip
-DOORS = {"__init__", "__main__", "doctor", "notebooks", "plots", "checks", "course", "studies"}
+DOORS = {"__init__", "__main__", "doctor", "notebooks", "plots", "checks", "course", "studies", "costs", "explore"}
 
 
 def requirement_name(text: str) -> str:

@@ -52,6 +52,8 @@ def run_all_cells(node: nbformat.NotebookNode, name: str, folder: Path) -> None:
 
     where = {"metadata": {"path": str(folder)}}
     try:
-        NotebookClient(node, timeout=1800, kernel_name="python3", resources=where, extra_arguments=QUIET).execute()
+        NotebookClient(
+            node, timeout=1800, kernel_name="python3", resources=where, extra_arguments=QUIET, coalesce_streams=True
+        ).execute()
     except CellExecutionError as error:
         raise RunError(f"{name}: {error.ename}: {error.evalue}") from None

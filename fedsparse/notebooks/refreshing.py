@@ -40,6 +40,8 @@ def refresh(notebook: Path) -> None:
         plots.adopt(Path(scratch) / "figures", figures, notebook.stem)
     for cell in node.cells:
         cell.metadata.pop("execution", None)
+        for output in cell.get("outputs", []):  # of a widget stays what stands there still, for pages without a kernel
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     kept = {"kernelspec": kernel, "language_info": {"name": "python"}, KEY: source}
     node.metadata = nbformat.from_dict(kept)

@@ -11,23 +11,42 @@ from fedsparse.plots.charts import (
     probabilities,
     tradeoff,
 )
+from fedsparse.plots.costs import bills, prices
+from fedsparse.plots.differences import partitions, points, stacked
 from fedsparse.plots.lottery import against_share, survivors
 from fedsparse.plots.page import adopt, png, save, show
+from fedsparse.plots.precision import against, shrinking
+from fedsparse.plots.spread import spread
+from fedsparse.plots.sweeps import by_lam, lines, small_multiples
+from fedsparse.plots.wire import intervals, message_map
 
 __all__ = [
     "LABELS",
     "OKABE_ITO",
     "STYLES",
     "adopt",
+    "against",
     "against_share",
+    "bills",
+    "by_lam",
     "by_round",
     "curves",
     "holdings",
     "images",
+    "intervals",
+    "lines",
+    "message_map",
+    "partitions",
     "png",
+    "points",
+    "prices",
     "probabilities",
     "save",
     "show",
+    "shrinking",
+    "small_multiples",
+    "spread",
+    "stacked",
     "survivors",
     "tradeoff",
 ]

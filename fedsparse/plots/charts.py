@@ -1,5 +1,6 @@
 """Figures from tables of history: told apart by colour, for colour-blind readers too, and by line style."""
 
+import itertools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,8 @@ def tradeoff(table: "pandas.DataFrame", title: str = "") -> Figure:
     figure = Figure(figsize=(width, 3.6 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True).flat
     for axes, panel in zip(grid, panels, strict=False):
-        for line, colour, marker in zip(lines, [*OKABE_ITO, "#999999"], "osD^vPX*", strict=False):
+        looks = zip(itertools.cycle([*OKABE_ITO, "#999999"]), itertools.cycle("osD^vPX*p"), strict=False)
+        for line, (colour, marker) in zip(lines, looks, strict=False):  # 72 of them before two are alike
             mine = table[(table["panel"] == panel) & (table["line"] == line)].groupby("round")
             x, y = mine["megabytes"].mean(), mine["accuracy_expected"]
             axes.plot(x, y.mean(), color=colour, marker=marker, markersize=4, linewidth=1.2, label=line)
@@ -118,20 +120,27 @@ def holdings(counts: Any, title: str = "") -> Figure:
     inches = 0.32  # a cell: bubbles of neighbours touch at most
     figure = Figure(figsize=(max(4.0, inches * clients + 1.6), inches * classes + 1.2), layout="constrained")
     axes = figure.subplots()
-    k, c = counts.nonzero()
-    most = (0.9 * inches * 72) ** 2
-    axes.scatter(k, c, s=most * counts[k, c] / counts.max(), color=OKABE_ITO[0], linewidths=0)
-    axes.set(xlabel="client", ylabel="class", title=title, xlim=(-0.6, clients - 0.4), ylim=(classes - 0.4, -0.6))
-    axes.set_xticks(range(0, clients, -(-clients // 30)))
-    axes.set_yticks(range(0, classes, -(-classes // 30)))
-    axes.set_axisbelow(True)
-    axes.grid(alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
+    bubbles(axes, counts, inches)
+    axes.set(title=title)
     axes.annotate(
         f"largest: {counts.max():,} images", (1, 0), (0, -30), "axes fraction", "offset points", ha="right", va="top",
         annotation_clip=False, fontsize=8,
     )  # fmt: skip
     return figure
+
+
+def bubbles(axes: Any, counts: Any, inches: float) -> None:
+    """A bubble a client and class on some axes, in cells of so many inches."""
+    clients, classes = counts.shape
+    k, c = counts.nonzero()
+    most = (0.9 * inches * 72) ** 2
+    axes.scatter(k, c, s=most * counts[k, c] / counts.max(), color=OKABE_ITO[0], linewidths=0)
+    axes.set(xlabel="client", ylabel="class", xlim=(-0.6, clients - 0.4), ylim=(classes - 0.4, -0.6))
+    axes.set_xticks(range(0, clients, -(-clients // 30)))
+    axes.set_yticks(range(0, classes, -(-classes // 30)))
+    axes.set_axisbelow(True)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def curves(panels: Mapping[str, Mapping[str, tuple[Any, Any]]], xlabel: str, one: str, title: str = "") -> Figure:

@@ -1,0 +1,78 @@
+"""How well a subset of random numbers can add up to a target: what is known of sparse subnetworks rests on this.
+
+Pruning a random network can stand in for training it because a kept subset of random weights adds up to nearly any
+wanted weight (Pensia et al., NeurIPS 2020, after Lueker, Random Structures & Algorithms 1998): of n numbers uniform in
+[−1, 1], n = O(log 1/ε) suffice for all targets in [−½, ½] at once, up to ε, with high probability.
+"""
+
+import math
+
+import numpy as np
+
+from fedsparse.entropy import binary_entropy
+from fedsparse.errors import SettingError
+
+MOST = 40
+"""Numbers of which the subsets can be searched: two halves of 2²⁰ subsets each."""
+
+
+def best_errors(numbers: np.ndarray, targets: np.ndarray, ones: int | None = None) -> np.ndarray:
+    """The distance from each target to the nearest sum of a subset: exact, by meeting in the middle.
+
+    All sums of one half of the numbers are listed and sorted, and each sum of the other half asks for its best partner:
+    2^(n/2) searches instead of 2^n sums.
+
+    Args:
+        numbers: (n,).
+        targets: (t,).
+        ones: only subsets of this size; None for any size, the empty one included.
+
+    Returns:
+        (t,) distances.
+
+    Raises:
+        SettingError: more than `MOST` numbers, or no subset of that size.
+    """
+    if len(numbers) > MOST or (ones is not None and not 0 <= ones <= len(numbers)):
+        raise SettingError(f"at most {MOST} numbers, and subsets of 0 to {len(numbers)} of them, can be searched")
+    half = len(numbers) // 2
+    left, right = _sums(numbers[:half]), _sums(numbers[half:])
+    if ones is None:
+        left, right = [np.concatenate(left)], [np.concatenate(right)]
+    nearest = np.full(len(targets), np.inf)
+    for a, some in enumerate(left):
+        if ones is None or 0 <= ones - a < len(right):
+            partners = np.sort(right[0 if ones is None else ones - a])
+            for t, target in enumerate(targets):
+                wanted = target - some
+                above = np.searchsorted(partners, wanted).clip(0, len(partners) - 1)
+                gaps = np.minimum(np.abs(partners[above] - wanted), np.abs(partners[above - 1] - wanted))
+                nearest[t] = min(nearest[t], gaps.min())
+    return nearest
+
+
+def numbers_needed(error: float, density: float = 0.5) -> float:
+    """How many random numbers a target costs at least, if a share `density` of them is kept: log₂(1/ε) / H(density).
+
+    By counting: n numbers have about 2^(n H) subsets of that size; each serves targets within ε of its sum, a length of
+    2ε; and [−1, 1] is 2 long. Whatever the distribution of the numbers, fewer cannot serve all of it.
+
+    Args:
+        error: ε, above 0 and below 1.
+        density: above 0 and below 1; ½, where subsets are most, stands for subsets of any size.
+
+    Raises:
+        SettingError: an error or a density outside of that.
+    """
+    if not (0 < error < 1 and 0 < density < 1):
+        raise SettingError(f"error={error:g} and density={density:g} have to lie between 0 and 1")
+    return math.log2(1 / error) / float(binary_entropy(density))
+
+
+def _sums(numbers: np.ndarray) -> list[np.ndarray]:
+    """Sums of all subsets, by how many numbers are in them: element k has C(n, k) sums."""
+    sums = [np.zeros(1)]
+    for number in numbers:
+        taken = [np.zeros(0), *(s + number for s in sums)]
+        sums = [np.concatenate(pair) for pair in zip([*sums, np.zeros(0)], taken, strict=True)]
+    return sums
