@@ -16,6 +16,7 @@ from fedsparse.errors import DataError
 from fedsparse.federation import Federation
 from fedsparse.grid import interval
 from fedsparse.models import Layout
+from fedsparse.population import Population
 from fedsparse.studies import STUDIES, labelled
 from fedsparse.weight_codec import REPORT as WEIGHTS_REPORT
 from fedsparse.wire import HEADER_BYTES
@@ -113,6 +114,7 @@ def client_bytes(federation: Federation) -> int:
     Activations are gone by then, and images are not counted. `federation` is one with engine=plain: the step is that of
     `client.py`.
     """
+    assert isinstance(federation.clients, Population), "in one process"
     frozen = sum(layer.frozen.untyped_storage().nbytes() for layer in federation.network.layers())
     message = federation.algorithm.broadcast(federation.state)
     before = tensor_bytes()

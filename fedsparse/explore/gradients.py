@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from fedsparse.client import batches
 from fedsparse.federation import Federation
 from fedsparse.layers import sample_mask
+from fedsparse.population import Population
 from fedsparse.randomness import torch_generator
 
 
@@ -15,6 +16,7 @@ def loss_gradients(federation: Federation, client: int = 0) -> Tensor:
 
     They are the gradients of a client's coming round if nothing moved in it; nothing is trained.
     """
+    assert isinstance(federation.clients, Population), "in one process"
     theta = torch.from_numpy(federation.algorithm.network(federation.state)).to(federation.device)
     scores = torch.logit(theta).requires_grad_()
     experiment, round, who = federation.experiment, federation.state.round + 1, federation.clients[client]
