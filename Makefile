@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint notebooks course site bundle explorer bench bench-gpu flower-simulation lab clean
+.PHONY: help demo test lint notebooks course site bundle explorer bench bench-gpu flower-simulation flower-deployment lab clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-18s%s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ bench-gpu: $(READY) ## the papers' CIFAR-10 setting on a CUDA GPU
 
 flower-simulation: $(READY) ## digits, 10 clients, 5 rounds through `flwr run`: the same bytes as in one process
 	$(BIN)/python -m fedsparse.flower simulate rounds=5
+
+flower-deployment: $(READY) ## a federation with TLS, node keys and a proxy on this machine; every door tried
+	$(BIN)/python flower_app/deployment/drill.py
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks

@@ -90,6 +90,21 @@ class Tally:
         np.add(self.ones, weight, out=self.ones, where=mask.astype(bool))
         self.measures.append(self._measure(mask, report))
 
+    def merge(self, other: "Tally") -> None:
+        """Count all that another tally has counted: sums of masks are sums, so a tree of tallies ends as one tally.
+
+        Raises:
+            MessageError: the other one counts masks for another θ, or one of its clients has been counted here. The
+                tally is then as it was before.
+        """
+        if other.broadcast.checksum != self.broadcast.checksum:
+            raise MessageError("a tally of masks for another θ than this round's broadcast")
+        if both := sorted(self.weights.keys() & other.weights.keys()):
+            raise MessageError(f"client {both[0]} is in both tallies of round {self.broadcast.round}")
+        self.ones += other.ones
+        self.weights |= other.weights
+        self.measures += other.measures
+
     def _measure(self, mask: np.ndarray, report: Report) -> dict[str, float]:
         return {
             "loss": report.loss,

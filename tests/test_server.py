@@ -59,6 +59,37 @@ def test_the_order_of_arrival_changes_nothing(order, weighted):
     assert first.means() == second.means(), "to the last bit"
 
 
+@given(st.lists(st.integers(0, 3), min_size=9, max_size=9), st.booleans(), st.booleans())
+@settings(max_examples=30, deadline=None)
+def test_a_tree_of_tallies_ends_as_one_tally(branch, weighted, keep):
+    """Nine masks dealt to four tallies in any way, some perhaps empty; merged from the left and from the right."""
+    sent = [update(m, k, samples=k + 1) for k, m in enumerate(masks(9))]
+    before = Votes(masks(5, seed=1).sum(0), 5) if keep else None
+    whole = tally_of(sent, weighted=weighted, before=before)
+    for order in (range(4), range(3, -1, -1)):
+        root = Tally(broadcast(), weighted=weighted, before=before)
+        for leaf in order:
+            root.merge(tally_of((u for u, b in zip(sent, branch, strict=True) if b == leaf), weighted=weighted))
+        assert np.array_equal(root.votes().ones, whole.votes().ones)
+        assert root.votes().total == whole.votes().total
+        assert root.means() == whole.means(), "to the last bit"
+
+
+def test_tallies_that_do_not_belong_together_are_not_merged():
+    root, ones = tally_of([update(masks(1)[0], 0)]), masks(1)[0].astype(np.int64)
+    half = Theta(np.ones(LAYOUT.n, np.uint8), 2, 0.01)
+    next_round = codec.decode_theta(codec.encode_theta(half, 2, LAYOUT), LAYOUT)
+    for other, words in (
+        (tally_of([update(masks(2)[1], 1), update(masks(2)[1], 0)]), "client 0 is in both"),
+        (Tally(next_round), "another θ"),
+    ):
+        with pytest.raises(MessageError, match=words):
+            root.merge(other)
+        assert np.array_equal(root.ones, ones)
+        assert list(root.weights) == [0]
+        assert len(root.measures) == 1
+
+
 def test_beta_is_the_mode_of_the_posterior_over_the_rounds_since_the_reset():
     one, two = masks(4, seed=1), masks(4, seed=2)
     before = tally_of(update(m, k) for k, m in enumerate(one)).votes()

@@ -84,13 +84,7 @@ class SuperLink:
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
-        until = time.monotonic() + SHUTDOWN
-        while (alive := _processes_of(self.home)) and time.monotonic() < until:
-            for pid in alive:  # a simulation outlives its SuperLink, and would go on for ever
-                _send(pid, signal.SIGTERM)
-            time.sleep(0.5)
-        for pid in alive:
-            _send(pid, signal.SIGKILL)
+        stop_all(self.home)  # a simulation outlives its SuperLink, and would go on for ever
         self.process.wait(SHUTDOWN)
         shutil.rmtree(self.home, ignore_errors=True)
 
@@ -145,6 +139,17 @@ class SuperLink:
                 time.sleep(0.2)
         last = self.log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
         raise RunError(f"flower-superlink did not start: {last[-1]}")
+
+
+def stop_all(home: Path) -> None:
+    """Ask every process that was started with this FLWR_HOME to end, whoever its parent is; then end it."""
+    until = time.monotonic() + SHUTDOWN
+    while (alive := _processes_of(home)) and time.monotonic() < until:
+        for pid in alive:
+            _send(pid, signal.SIGTERM)
+        time.sleep(0.5)
+    for pid in alive:
+        _send(pid, signal.SIGKILL)
 
 
 def _processes_of(home: Path) -> list[int]:

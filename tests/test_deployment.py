@@ -1,0 +1,182 @@
+"""The deployment: what the proxy lets through, what the units and the guide name, what the drill leaves behind."""
+
+import http.server
+import inspect
+import os
+import re
+import shutil
+import ssl
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from fedsparse import RunError
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "flower_app" / "deployment"
+UNITS = {"superlink.service": "flower-superlink", "supernode@.service": "flower-supernode"}
+
+pytest.importorskip("flwr", reason="Flower is not installed: pip install 'fedsparse[flower]'")
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    missing = [program for program in programs if not shutil.which(program)]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+
+
+@pytest.fixture
+def drill(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import drill
+
+    return drill
+
+
+@pytest.fixture
+def started(drill, tmp_path):
+    with drill.Started(tmp_path) as started:
+        yield started
+
+
+def fleet_calls() -> set[str]:
+    """Every call that a SuperNode of the installed Flower can make."""
+    from flwr.supernode import fleet_http_client
+
+    return set(re.findall(r"/v1/fleet/([a-z-]+)", inspect.getsource(fleet_http_client)))
+
+
+def test_the_proxy_knows_every_call_of_a_node_but_registering():
+    (allowed,) = re.findall(r"\^/v1/fleet/\(([^)]+)\)\$", (FOLDER / "nginx.conf").read_text())
+    assert set(allowed.split("|")) == fleet_calls() - {"register-node"}
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Stands where the SuperLink stands: sends back what it gets, and notes which path it was asked for."""
+
+    def do_POST(self):
+        received = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(received)))
+        self.end_headers()
+        self.wfile.write(received)
+        self.server.asked.append(self.path)
+
+    do_GET = do_POST
+
+    def log_message(self, *_):
+        """Nothing."""
+
+
+@needs("nginx", "openssl")
+def test_the_proxy_lets_a_nodes_calls_through_and_nothing_else(drill, started, tmp_path):
+    drill.credentials(tmp_path)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    server.asked = []
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    door = drill.free_port()
+    config = tmp_path / "nginx.conf"
+    config.write_text(drill.nginx_config(tmp_path, f"127.0.0.1:{door}", f"127.0.0.1:{server.server_port}"))
+    started.start("nginx", *drill.nginx_command(config))
+    drill.until(lambda: drill.listens(door), 20, "nginx listens")
+    try:
+        calls = [f"/v1/fleet/{call}" for call in sorted(fleet_calls() - {"register-node"})]
+        large = b"x" * 3_000_000
+        assert [drill.ask(tmp_path, path, door, large) for path in calls] == [(200, large)] * len(calls)
+        assert server.asked == calls
+        shut = [*(f"/v1/control/{call}" for call in drill.CONTROL), *drill.DETOURS, "/v1/fleet/get-run/x", "/"]
+        assert {path: drill.ask(tmp_path, path, door)[0] for path in shut} == dict.fromkeys(shut, 404)
+        assert drill.ask(tmp_path, calls[0], door, method="GET")[0] == 403
+        assert server.asked == calls, "nothing else came through"
+    finally:
+        server.shutdown()
+
+
+@needs("openssl")
+def test_credentials_are_a_chain_and_keys_are_private(drill, tmp_path):
+    drill.credentials(tmp_path)
+    text = subprocess.run(
+        ["openssl", "x509", "-in", tmp_path / "server.crt", "-noout", "-text"], capture_output=True, text=True
+    ).stdout
+    assert "DNS:localhost, IP Address:127.0.0.1" in text
+    for key in ("ca.key", "server.key"):
+        assert stat.S_IMODE((tmp_path / key).stat().st_mode) == 0o600
+    authority = (tmp_path / "ca.crt").read_bytes()
+    with pytest.raises(RunError, match=r"holds a ca\.key already"):
+        drill.credentials(tmp_path)
+    assert (tmp_path / "ca.crt").read_bytes() == authority
+
+
+@needs("systemd-analyze")
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_takes_the_units(unit, tmp_path):
+    program = tmp_path / UNITS[unit]
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    (tmp_path / unit).write_text((FOLDER / "systemd" / unit).read_text().replace("/opt/fedsparse/bin", str(tmp_path)))
+    done = subprocess.run(["systemd-analyze", "verify", tmp_path / unit], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_units_start_flower_with_options_that_it_knows(unit):
+    """And restart it, as a user of its own who can write nowhere else, on loopback, with every switch."""
+    text = (FOLDER / "systemd" / unit).read_text()
+    options = re.findall(r"--[a-z-]+", text.split("ExecStart=")[1].split("\nRestart=")[0])
+    help = subprocess.run(
+        [Path(sys.executable).parent / UNITS[unit], "--help"], capture_output=True, text=True,
+        env=os.environ | {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"},
+    ).stdout  # fmt: skip
+    # Flower lists this one without help.
+    assert set(options) - set(re.findall(r"--[a-z-]+", help)) <= {"--disable-runtime-dependency-installation"}
+    assert "--insecure" not in options
+    for line in ("Restart=always", "User=fedsparse", "ProtectSystem=strict", "NoNewPrivileges=yes", "UMask=0077"):
+        assert f"\n{line}\n" in text
+    assert "EnvironmentFile=/etc/fedsparse/environment\n" in text
+    assert ("IPAddressDeny=any" in text) == (unit == "supernode@.service")
+    assert ("--host 127.0.0.1" in text) == (unit == "superlink.service")
+
+
+def test_the_units_environment_has_every_switch():
+    from fedsparse.flower.processes import SWITCHES
+
+    lines = (FOLDER / "systemd" / "environment").read_text().splitlines()
+    there = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    wanted = {name: value for name, value in SWITCHES.items() if name.startswith("FLWR_")}
+    assert len(wanted) >= 3
+    assert wanted.items() <= there.items()
+
+
+def test_what_was_started_is_stopped_whatever_happens(drill, tmp_path):
+    started = drill.Started(tmp_path)
+
+    def fail():
+        with started:
+            started.start("ends", "sleep", 60)
+            started.start("ended", "true").wait()
+            raise RunError("something else")
+
+    with pytest.raises(RunError, match="something else"):
+        fail()
+    assert {name: process.poll() for name, process in started.processes.items()} == {"ends": -15, "ended": 0}
+
+
+@pytest.mark.parametrize("document", ["deployment.md", "scale.md"])
+def test_links_of_the_guides_resolve(document):
+    text = (ROOT / "docs" / document).read_text()
+    for target in re.findall(r"\]\((?!http)([^)#]+)", text):
+        assert (ROOT / "docs" / target).exists(), target
+    for path in re.findall(r"`((?:flower_app|benchmarks|fedsparse)/[\w./@-]+)`", text):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.skipif(not os.environ.get("FEDSPARSE_DRILL"), reason="the whole drill takes minutes: FEDSPARSE_DRILL=1")
+def test_the_drill():
+    done = subprocess.run([sys.executable, FOLDER / "drill.py"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
