@@ -17,7 +17,7 @@ demo: $(READY) ## FedPM against regularized training on digits: an executed note
 	$(BIN)/python -m fedsparse.notebooks 05_fedpm_vs_regularized --to runs/demo
 
 test: lint ## everything that CI checks: style, types, tests, notebooks
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY) ## style and types
 	$(BIN)/ruff check .
