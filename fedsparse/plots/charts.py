@@ -1,6 +1,7 @@
 """Figures from tables of history: told apart by colour, for colour-blind readers too, and by line style."""
 
 import itertools
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,11 @@ LABELS = {
 }
 
 
+def headline(figure: Figure, title: str) -> None:
+    """The figure's title, in as many lines as its width asks for."""
+    figure.suptitle(textwrap.fill(title, int(13 * figure.get_figwidth())), fontsize="medium")
+
+
 def by_round(table: "pandas.DataFrame", columns: tuple[str, ...], by: str = "lam", title: str = "") -> Figure:
     """One panel a column, against the round: the mean over seeds, and their whole range as a band.
 
@@ -53,7 +59,7 @@ def by_round(table: "pandas.DataFrame", columns: tuple[str, ...], by: str = "lam
         axes.spines[["top", "right"]].set_visible(False)
         if i == 0:
             axes.get_legend().set_title(None)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -92,7 +98,7 @@ def tradeoff(table: "pandas.DataFrame", title: str = "") -> Figure:
         figure.legend(handles, labels, loc="outside right center", frameon=False)
     figure.supxlabel("megabytes so far: all clients, both directions")
     figure.supylabel("accuracy, expected network")
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -105,7 +111,7 @@ def probabilities(thetas: Mapping[str, Any], title: str = "") -> Figure:
         axes.set(xlabel="θ", title=name, ylim=(0, 1))
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("share of all weights")
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -161,7 +167,7 @@ def curves(panels: Mapping[str, Mapping[str, tuple[Any, Any]]], xlabel: str, one
         axes.spines[["top", "right"]].set_visible(False)
         if i == 0:
             axes.legend()
-    figure.suptitle(title, fontsize="medium")
+    headline(figure, title)
     return figure
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from fedsparse.plots.charts import LABELS, OKABE_ITO, bubbles
+from fedsparse.plots.charts import LABELS, OKABE_ITO, bubbles, headline
 
 if TYPE_CHECKING:
     import pandas
@@ -30,7 +30,7 @@ def partitions(tables: Mapping[str, Any], title: str = "") -> Figure:
         axes.set_title(f"{name}\n(largest: {counts.max():,} images)", fontsize="medium")
     for axes in list(figure.axes)[len(tables) :]:
         axes.axis("off")
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -63,7 +63,7 @@ def points(
         axes.spines[["top", "right"]].set_visible(False)
         if i == 0 and len(lines) > 1 and x != by:
             axes.legend()
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -89,5 +89,5 @@ def stacked(
             axes.set_ylabel(ylabel)
     handles, labels = row[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(parts), frameon=False)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure

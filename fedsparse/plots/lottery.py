@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 
-from fedsparse.plots.charts import OKABE_ITO, STYLES
+from fedsparse.plots.charts import OKABE_ITO, STYLES, headline
 
 if TYPE_CHECKING:
     import pandas
@@ -50,7 +50,7 @@ def against_share(
     panels[0].set_ylabel("accuracy on test images")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), frameon=False)
-    figure.suptitle(title, fontsize="medium")
+    headline(figure, title)
     return figure
 
 
@@ -64,5 +64,5 @@ def survivors(pictures: Mapping[str, Any], title: str = "") -> Figure:
         figure.colorbar(shown, ax=axes, shrink=0.7)
         axes.set_title(name, fontsize=9)
         axes.axis("off")
-    figure.suptitle(title, fontsize="medium")
+    headline(figure, title)
     return figure

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from fedsparse.plots.charts import OKABE_ITO, STYLES
+from fedsparse.plots.charts import OKABE_ITO, STYLES, headline
 
 
 def shrinking(lines: Mapping[str, tuple[Any, Any]], xlabel: str, ylabel: str, title: str = "") -> Figure:
@@ -18,7 +18,7 @@ def shrinking(lines: Mapping[str, tuple[Any, Any]], xlabel: str, ylabel: str, ti
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend()
-    figure.suptitle(title, fontsize="medium")
+    headline(figure, title)
     return figure
 
 
@@ -38,5 +38,5 @@ def against(lines: Mapping[str, tuple[Any, Any, Any]], xlabel: str, ylabel: str,
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right")
-    figure.suptitle(title, fontsize="medium")
+    headline(figure, title)
     return figure

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from fedsparse.plots.charts import OKABE_ITO, STYLES
+from fedsparse.plots.charts import OKABE_ITO, STYLES, headline
 
 Line = tuple[Any, Any] | tuple[Any, Any, Any]
 """x and y, and if there is a third, the half-width of a band around y."""
@@ -36,5 +36,5 @@ def spread(
         axes.spines[["top", "right"]].set_visible(False)
     grid[0].set_ylabel(ylabel)
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
-    figure.suptitle(title, fontsize="medium")
+    headline(figure, title)
     return figure

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from fedsparse.plots.charts import LABELS, OKABE_ITO, STYLES
+from fedsparse.plots.charts import LABELS, OKABE_ITO, STYLES, headline
 
 if TYPE_CHECKING:
     import pandas
@@ -31,7 +31,7 @@ def by_lam(last: "pandas.DataFrame", columns: tuple[str, ...], title: str = "") 
         axes.set_xticks(range(len(lams)), [f"{lam:g}" for lam in lams], fontsize=8)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -52,7 +52,7 @@ def small_multiples(points: Sequence[Any], title: str = "") -> Figure:
         below.set_yticks([])
     rows[0][0].set_ylabel("share of weights\nwith this θ")
     rows[1][0].set_ylabel("a layer's mask,\nones dark")
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
 
 
@@ -67,5 +67,5 @@ def lines(panels: Mapping[str, Mapping[str, tuple[Any, Any]]], xlabels: Sequence
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend()
-    figure.suptitle(title)
+    headline(figure, title)
     return figure

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from fedsparse.anatomy import Part
-from fedsparse.plots.charts import OKABE_ITO
+from fedsparse.plots.charts import OKABE_ITO, headline
 
 COLUMNS = 16
 GROUPS = {"header": "#56B4E9", "report": "#E69F00", "θ's fields": "#E69F00", "tables": "#009E73", "symbols": "#CC79A7"}
@@ -71,5 +71,5 @@ def message_map(message: bytes, parts: Sequence[Part], title: str = "") -> Figur
     sizes = {group: sum(len(p) for p in parts if p.group == group) for group in dict.fromkeys(p.group for p in parts)}
     handles = [Patch(color=GROUPS[group], alpha=0.75, label=f"{group}: {size} bytes") for group, size in sizes.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-    figure.suptitle(title)
+    headline(figure, title)
     return figure
