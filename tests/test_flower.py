@@ -10,20 +10,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("flwr", reason="Flower is not installed: pip install 'fedsparse[flower]'")
 
 from flwr.app import ConfigRecord, Message, RecordDict
+from google.protobuf.message import DecodeError as ProtobufError
 
 from fedsparse import DataError, Experiment, Federation, History, RunError, SettingError, run, wire
+from fedsparse.codec import Report
+from fedsparse.flower import __main__ as simulation
 from fedsparse.flower import faults
 from fedsparse.flower.client_app import RECORD, payload_of
 from fedsparse.flower.in_process import InProcessGrid, direct
 from fedsparse.flower.nodes import Nodes
+from fedsparse.flower.processes import SuperLink
 from fedsparse.flower.server_app import serve
 from fedsparse.flower.terms import Terms, read, run_config
 from fedsparse.network_file import encode
 from fedsparse.run_folder import RunFolder
+from fedsparse.weight_codec import decode_weights
 
 ROOT = Path(__file__).parents[1]
 SHORT = Terms(node_wait=0, reply_timeout=0.1)
@@ -195,6 +201,94 @@ def test_an_update_is_counted_once_however_often_it_comes(tiny):
     assert files(serve(grid, tiny, SHORT).folder) == files(run(elsewhere(tiny, "here")).folder)
 
 
+def test_a_reply_counts_for_whom_it_was_asked_of_whatever_it_says_of_its_sender(tiny):
+    """The metadata inside a reply are its sender's to write: here client 1 signs as client 2, and comes first."""
+    grid = InProcessGrid(run_config(tiny, SHORT))
+    push = grid.push_messages
+
+    def pushed(messages):
+        messages = list(messages)
+        ids = push(messages)
+        if messages[0].metadata.message_type == "train" and messages[0].metadata.group_id == "1":
+            liar, honest = (grid.replies[ids[k]] for k in (1, 2))
+            liar.content[RECORD]["payload"] = payload_of(honest)
+            liar.metadata.__dict__.update(
+                _src_node_id=honest.metadata.src_node_id, _reply_to_message_id=honest.metadata.reply_to_message_id
+            )
+        return ids
+
+    grid.push_messages = pushed
+    got = serve(grid, tiny, SHORT)
+    same_as(got, without(elsewhere(tiny, "here"), {(1, 1)}))
+    assert [(r["client"], r["why"][:30]) for r in refusals(got.folder)] == [("1", "it says that it is client 2 wi")]
+
+
+@pytest.mark.parametrize("error", [ValueError("children"), KeyError("id"), ProtobufError("cut off")])
+def test_a_reply_that_flower_cannot_read_is_refused_like_any_other(tiny, error):
+    grid = InProcessGrid(run_config(tiny, SHORT))
+    pull = grid.pull_messages
+
+    def unreadable(ids):
+        replies = pull(ids)
+        for reply in replies:
+            client = grid.contexts[reply.metadata.src_node_id].node_config["partition-id"]
+            if (reply.metadata.message_type, reply.metadata.group_id, client) == ("train", "1", 1):
+                raise error
+        return replies
+
+    grid.pull_messages = unreadable
+    got = serve(grid, tiny, SHORT)
+    same_as(got, without(elsewhere(tiny, "here"), {(1, 1)}))
+    assert refusals(got.folder)[0]["why"] == "a reply that Flower cannot read"
+
+
+def test_what_a_node_says_is_noted_in_one_short_printable_line(tiny):
+    def talks(app, message, context):
+        return Message(RecordDict({RECORD: ConfigRecord({"error": "\x1b[2J" + "no\n" * 10**5})}), reply_to=message)
+
+    got = over_flower(tiny, link=spoiling(1, talks))
+    (refused,) = refusals(got.folder)
+    assert refused["why"].isprintable()
+    assert len(refused["why"]) <= 300
+
+
+def test_a_node_that_was_too_late_for_its_seat_gets_it_once_it_is_free(tiny):
+    """A node that was started anew, say, while Flower still lists the dead one."""
+    configs = [{"partition-id": k} for k in (0, 1, 2, 3, 3)]
+    grid = InProcessGrid(run_config(tiny, SHORT), configs)
+    everyone, asked = grid.get_node_ids(), []
+    grid.get_node_ids = lambda: asked.append(1) or [n for n in everyone if len(asked) == 1 or n != everyone[3]]
+    assert [row["cohort"] for row in serve(grid, tiny, SHORT).history] == [4, 4]
+
+
+def test_a_node_that_left_and_came_back_is_asked_again(tiny):
+    """With node keys it comes back under the same number, its mistake mended perhaps."""
+    grid = InProcessGrid(run_config(tiny, SHORT), [{"partition-id": k} for k in (0, 1, 2, 9)])
+    everyone, asked = grid.get_node_ids(), []
+
+    def present():
+        asked.append(1)
+        if len(asked) == 2:
+            grid.contexts[everyone[3]].node_config["partition-id"] = 3
+        return everyone[:3] if len(asked) == 2 else everyone
+
+    grid.get_node_ids = present
+    assert [row["cohort"] for row in serve(grid, tiny.replace(rounds=3), SHORT).history] == [3, 3, 4]
+
+
+def test_a_client_that_sends_the_largest_updates_ruins_the_network_but_not_the_run(tiny):
+    def enormous(app, message, context):
+        federation = Federation(read(context.run_config)[0])
+        received, me = payload_of(message), federation.clients[1]
+        start = decode_weights(received, federation.network.layout)
+        report = Report(1, len(me.labels), 0.0, 0.0)
+        return federation.algorithm.compress(np.full(start.layout.n, 500, np.float32), report, start)
+
+    e = tiny.replace(algorithm="fedavg", clients=2, rounds=8, local_epochs=1)
+    got = over_flower(e, link=spoiling(1, enormous, range(1, 9)))
+    assert len(got.history) == 8
+
+
 def test_bytes_that_decode_but_that_no_encoder_makes_end_no_run(tiny):
     for codec in ("context", "packed", "shared"):
 
@@ -304,6 +398,7 @@ SERVER = """
 import os, signal, sys
 from fedsparse import Experiment
 from fedsparse.flower.in_process import InProcessGrid
+from fedsparse.flower.processes import SuperLink
 from fedsparse.flower.server_app import serve
 from fedsparse.flower.terms import run_config
 
@@ -348,6 +443,53 @@ def test_a_run_goes_on_in_one_process_and_back(tiny):
     run(tiny.replace(rounds=2))
     got = over_flower(tiny.replace(rounds=3))
     assert files(got.folder) == files(run(elsewhere(tiny, "here").replace(rounds=3)).folder)
+
+
+class Started:
+    """In place of a SuperLink with `flwr run`: the app over a grid in this process, `spoil`ed at its end."""
+
+    runs = 0
+    spoil = staticmethod(lambda folder: None)
+
+    def __init__(self, *_):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def run(self, app, config, options, timeout):
+        def link(*call):
+            Started.runs += call[1].metadata.message_type == "train"
+            return direct(*call)
+
+        experiment, terms = read(config)
+        Started.spoil(serve(InProcessGrid(config, link=link), experiment, terms).folder)
+
+
+def test_a_simulation_is_made_each_time_and_compared_down_to_theta(tiny, monkeypatch):
+    monkeypatch.setattr(simulation, "SuperLink", Started)
+    for done in (1, 2):
+        assert "8 of 8 updates used" in simulation.simulate(tiny, ROOT / "flower_app", 60)
+        assert Started.runs == 8 * done
+
+    def other_theta(folder):
+        saved = torch.load(folder / "checkpoint", weights_only=True)
+        saved["state"]["ones"][0] += 1
+        torch.save(saved, folder / "checkpoint")
+
+    monkeypatch.setattr(Started, "spoil", staticmethod(other_theta))
+    with pytest.raises(RunError, match="does not hold the θ"):
+        simulation.simulate(tiny, ROOT / "flower_app", 60)
+
+
+def test_without_flowers_programs_a_simulation_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RunError, match="pip install"), SuperLink():
+        pass
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from fedsparse.errors import MessageError
 from fedsparse.experiment import Experiment
 from fedsparse.models import Layout, MaskedNetwork
 from fedsparse.randomness import uniforms
-from fedsparse.weight_codec import Start, Weights, decode_update, decode_weights, encode_update, encode_weights
+from fedsparse.weight_codec import LARGEST, Start, Weights, decode_update, decode_weights, encode_update, encode_weights
 
 
 def first_weights(layout: Layout, seed: int) -> np.ndarray:
@@ -127,8 +127,8 @@ class FedAvg:
         start = decode_weights(self.broadcast(state), self.layout)
         total = Sum(start, self.experiment.aggregation == "weighted")
         take(updates, lambda update: total.add(*self.decompress(update, start)), refuse)
-        weights = (state.weights + total.mean()).astype(np.float32)
-        return WeightsState(state.round + 1, weights), total.measures()
+        weights = np.clip(state.weights + total.mean(), -LARGEST, LARGEST)  # beyond, no message could carry them
+        return WeightsState(state.round + 1, weights.astype(np.float32)), total.measures()
 
     def network(self, state: WeightsState) -> Weights:
         """The weights themselves."""

@@ -5,11 +5,15 @@ federation is then run in this process: the two have to leave the same network, 
 """
 
 import argparse
+import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import torch
 
 from fedsparse.errors import FedsparseError, RunError
 from fedsparse.experiment import Experiment
@@ -38,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
     except FedsparseError as error:
         print(f"fedsparse.flower: {error}", file=sys.stderr)
         return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped then, too
     try:
         print(simulate(experiment, APP, options.timeout))
     except FedsparseError as error:
@@ -58,25 +63,34 @@ def simulate(experiment: Experiment, app: Path, timeout: float) -> str:
     place = RunFolder(experiment).path
     with tempfile.TemporaryDirectory() as scratch:
         flower = experiment.replace(out=str((Path(experiment.out) / "flower").absolute()))
+        folder = RunFolder(flower).path
+        shutil.rmtree(folder, ignore_errors=True)  # or a run that is there already would be compared, and none be made
         here = run(experiment.replace(out=scratch))
         began = time.perf_counter()
         with SuperLink("--simulation", "--isolation", "subprocess") as link:
             nodes = f"num-supernodes={experiment.clients} client-resources-num-cpus=1"
             link.run(app, run_config(flower, Terms(timeout, timeout)), ["--federation-config", nodes], timeout)
         seconds = time.perf_counter() - began
-        folder = RunFolder(flower).path
         history = History.from_csv((folder / "history.csv").read_text())
         used, wanted = (sum(row["cohort"] for row in h) for h in (history, here.history))
         if used != wanted:
             raise RunError(f"{used} of {wanted} updates were used; {folder / 'refused.csv'} says why")
         if (folder / "network.fsp").read_bytes() != (here.folder / "network.fsp").read_bytes():
             raise RunError(f"{folder / 'network.fsp'} is not the network that the run in one process has")
+        if not _same_state(flower, here.experiment):
+            raise RunError(f"{folder / 'checkpoint'} does not hold the θ of the run in one process")
         if _timeless(history) != _timeless(here.history):
             raise RunError(f"{folder / 'history.csv'} is not the history of the run in one process")
     return (
         f"{history}\n\n{place.name} under flwr run: {used} of {wanted} updates used in {len(history)} rounds, "
-        f"{seconds:.0f} s in all\nhistory.csv, but for its seconds, and network.fsp: the same bytes as in one process"
+        f"{seconds:.0f} s in all\nθ, network.fsp, and history.csv but for its seconds: the same bytes as in one process"
     )
+
+
+def _same_state(one: Experiment, other: Experiment) -> bool:
+    """Whether two runs ended with the same θ, or weights, and whatever else the server knows."""
+    states = [(RunFolder(e).load() or {})["state"] for e in (one, other)]
+    return all(torch.equal(*(torch.as_tensor(state[name]) for state in states)) for name in states[1])
 
 
 def _timeless(history: History) -> str:

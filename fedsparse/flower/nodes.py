@@ -7,6 +7,7 @@ a run over Flower is the run in one process, byte for byte.
 
 import csv
 import logging
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,18 +18,27 @@ import numpy as np
 import torch
 from flwr.app import ConfigRecord, Message, MessageType, RecordDict
 from flwr.serverapp import Grid
+from flwr.supercore.inflatable.inflatable_object import UnexpectedObjectContentError
+from google.protobuf.message import Error as ProtobufError
 
 from fedsparse.data import Dataset
 from fedsparse.errors import DataError, MessageError, RunError
 from fedsparse.experiment import Experiment
-from fedsparse.flower.client_app import RECORD, payload_of
+from fedsparse.flower.client_app import RECORD
 from fedsparse.flower.terms import Terms
 from fedsparse.partition import holdings, split
 from fedsparse.population import Update
 from fedsparse.wire import claim_of
 
+UNREADABLE = (
+    ValueError, LookupError, TypeError, AttributeError, RecursionError, ProtobufError, UnexpectedObjectContentError,
+)  # fmt: skip
+"""What Flower raises over a reply whose objects are not what they say. A SuperLink that is gone is none of these."""
 PAUSE = 0.2
-"""Seconds between two looks at what has arrived."""
+"""Seconds between two looks at what has arrived, at least."""
+
+LONGEST = 300
+"""Characters of a reason that are noted."""
 
 log = logging.getLogger("flwr.fedsparse")
 
@@ -91,7 +101,9 @@ class Nodes:
             RunError: nobody came.
         """
         nodes = self._wait_for(1 if self.members else self.experiment.clients)
-        self.members = {k: member for k, member in self.members.items() if member.node in nodes}
+        there = {k: member for k, member in self.members.items() if member.node in nodes}
+        self.strangers = self.strangers & nodes if len(there) == len(self.members) else set()  # a seat is free
+        self.members = there
         self._ask(sorted(nodes - {m.node for m in self.members.values()} - self.strangers))
         if not self.members:
             raise RunError(f"none of {len(nodes)} nodes can take part: {self.refused[-1].why}")
@@ -107,10 +119,8 @@ class Nodes:
         self.up_to_date -= set(messages)
         asked = {self.members[k].node: k for k in messages}
         sent = [self._message(node, MessageType.TRAIN, {"payload": messages[k]}) for node, k in asked.items()]
-        for reply in self._replies(sent):
-            client = asked.pop(reply.metadata.src_node_id, None)
-            if client is None:  # an error of Flower's own, which names no node: who is missing is told below
-                continue
+        for node, reply in self._replies(sent):
+            client = asked.pop(node)
             try:
                 arrived = _checked(reply)
                 claimed, samples = claim_of(arrived)
@@ -166,10 +176,7 @@ class Nodes:
     def _ask(self, nodes: list[int]) -> None:
         """Which client each of these nodes is. Who cannot take part is not asked again, who is silent is."""
         silent = set(nodes)
-        for reply in self._replies([self._message(node, MessageType.QUERY, {}) for node in nodes]):
-            node = reply.metadata.src_node_id
-            if node not in silent:
-                continue
+        for node, reply in self._replies([self._message(node, MessageType.QUERY, {}) for node in nodes]):
             silent.discard(node)
             try:
                 client, member = self._introduced(node, _record(reply))
@@ -195,20 +202,32 @@ class Nodes:
         content = RecordDict({RECORD: ConfigRecord(record)})
         return Message(content, node, kind, ttl=self.terms.reply_timeout, group_id=str(self.round))
 
-    def _replies(self, messages: list[Message]) -> Iterator[Message]:
-        """The replies as they arrive, until all are there or the time is up."""
-        waiting = set(self.grid.push_messages(messages)) if messages else set()
+    def _replies(self, messages: list[Message]) -> Iterator[tuple[int, Message | None]]:
+        """Each node's reply as it arrives, one at most, until all are there or the time is up; None is unreadable.
+
+        What a reply says of its sender is the sender's own word. So each is asked for by the message that it answers:
+        the SuperLink takes an answer to it from its addressee alone.
+        """
+        pushed = self.grid.push_messages(messages) if messages else []
+        waiting = {one: m.metadata.dst_node_id for one, m in zip(pushed, messages, strict=True) if one}
         until = time.monotonic() + self.terms.reply_timeout
         while waiting:
-            for reply in self.grid.pull_messages(sorted(waiting)):
-                waiting.discard(reply.metadata.reply_to_message_id)
-                yield reply
+            began = time.monotonic()
+            for one, node in list(waiting.items()):
+                try:
+                    arrived: list[Message | None] = list(self.grid.pull_messages([one]))
+                except UNREADABLE:
+                    arrived = [None]
+                if arrived:
+                    del waiting[one]
+                    yield node, arrived[0]
             if not waiting or time.monotonic() > until:
                 return
-            time.sleep(PAUSE)
+            time.sleep(max(PAUSE, time.monotonic() - began))  # however many they are, half of the SuperLink is free
 
     def _note(self, client: int | str, size: int, why: str) -> None:
-        lost = Refused(self.round, client, size, " ".join(why.split()))
+        said = "".join(c if c.isprintable() else " " for c in why)  # a node's own words, perhaps
+        lost = Refused(self.round, client, size, textwrap.shorten(said, LONGEST, placeholder=" …"))
         self.refused.append(lost)
         log.warning("round %s, client %s: %s", lost.round, lost.client, lost.why)
         if self.file:
@@ -217,12 +236,14 @@ class Nodes:
                 csv.writer(file, lineterminator="\n").writerows([Refused._fields, lost] if new else [lost])
 
 
-def _record(reply: Message) -> ConfigRecord:
+def _record(reply: Message | None) -> ConfigRecord:
     """The record in a reply. Raises `MessageError` if it is an error, Flower's or our own, or something else."""
+    if reply is None:
+        raise MessageError("a reply that Flower cannot read")
     if reply.has_error():
-        lines = (reply.error.reason or "it does not say why").strip().splitlines()
+        lines = (reply.error.reason or "").strip().splitlines() or ["it does not say why"]
         raise MessageError(f"its app failed: {lines[-1]}")
-    record = reply.content.get(RECORD)
+    record = reply.content.get(RECORD) if isinstance(reply.content, RecordDict) else None
     if not isinstance(record, ConfigRecord):
         raise MessageError("no bytes of fedsparse in this message")
     if isinstance(why := record.get("error"), str):
@@ -230,13 +251,15 @@ def _record(reply: Message) -> ConfigRecord:
     return record
 
 
-def _checked(reply: Message) -> bytes:
-    _record(reply)
-    return payload_of(reply)
+def _checked(reply: Message | None) -> bytes:
+    payload = _record(reply).get("payload")
+    if not isinstance(payload, bytes):
+        raise MessageError("no bytes of fedsparse in this message")
+    return payload
 
 
-def _size(reply: Message) -> int:
+def _size(reply: Message | None) -> int:
     try:
-        return len(payload_of(reply))
+        return len(_checked(reply))
     except MessageError:
         return 0

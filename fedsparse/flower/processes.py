@@ -63,6 +63,8 @@ class SuperLink:
         self.options = options
 
     def __enter__(self) -> "SuperLink":
+        if not shutil.which("flower-superlink", path=environment(Path())["PATH"]):
+            raise RunError("flower-superlink is not installed: pip install 'fedsparse[flower]'")
         self.home = Path(tempfile.mkdtemp(prefix="fedsparse-flower-"))
         self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
