@@ -207,6 +207,18 @@ def test_the_bundles_wheel_installs_without_a_network(packed, tmp_path):
     assert (tmp_path / "fedsparse" / "notebooks" / "__main__.py").exists()
 
 
+def test_a_place_where_nothing_can_be_made_is_refused_in_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(ROOT)
+    assert main(["copies", str(tmp_path / "file")]) == 1
+    assert capsys.readouterr().err == f"fedsparse.course: cannot write {tmp_path}/file/student: Not a directory\n"
+    monkeypatch.chdir(tmp_path)
+    for what in ("copies", "site", "bundle"):
+        assert main([what, "made"]) == 1
+        assert "in the folder of the repository" in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()
+
+
 def test_a_folder_that_is_no_bundle_is_left_alone(tmp_path, monkeypatch, capsys):
     (tmp_path / "thesis.txt").write_text("years of work")
     monkeypatch.chdir(ROOT)
