@@ -110,6 +110,13 @@ def built(tmp_path_factory) -> Path:
     return site.build(ROOT, tmp_path_factory.mktemp("built") / "site").parent
 
 
+def test_the_explorer_is_on_the_site(built):
+    page = (built / "notebooks" / "06_lambda_sweep.html").read_text()
+    (target,) = set(re.findall(r'href="([^"]*lambda_explorer\.html)"', page))
+    explorer = (built / "notebooks" / target).resolve()
+    assert 'type="range"' in explorer.read_text()
+
+
 def test_the_site_loads_nothing_from_elsewhere(built):
     pages = [*built.rglob("*.html"), *built.rglob("*.css")]
     assert len(pages) > len(ALL)
