@@ -2,7 +2,7 @@
 
 A client that answered in round r holds that round's θ. With the bodies of all masks of the rounds since, it draws the
 same candidates as the server did, counts the same votes, and arrives at the same θ. While masks cost hundredths of a
-bit (`shared.py`), a cohort's masks are far smaller than the θ of many levels that they make.
+bit (`shared.py`), a cohort's masks are far smaller than the θ of many levels that they make::
 
     λ | clip | records, one a round
     a record: round | fingerprint of its θ | twice the number of masks, plus one if weights follow

@@ -1,20 +1,14 @@
 """The λ explorer in a real browser, by keyboard alone: in JupyterLab, and as a page of its own.
 
-Screenshots are kept in `build/screenshots/`. Whatever happens, the server and its kernels end with the tests.
+Screenshots are kept in `build/screenshots/`.
 """
 
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
+from lab_server import jupyterlab
 
 from fedsparse import explore
 from fedsparse.explore.page import render
@@ -27,19 +21,16 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 KEPT = explore.load(folder=RESULTS)
 
 sync = pytest.importorskip("playwright.sync_api", reason="playwright is not here: pip install -e '.[dev]'")
+sync.expect.set_options(timeout=90_000)  # milliseconds: what takes one here may take many on a loaded machine
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install -e '.[dev]'")
 pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="no Chromium on the PATH: apt-get install chromium, or Chrome"),
     pytest.mark.xdist_group("browser"),
 ]
 
-EXPLORER = """
-import fedsparse.explore as explore
+BROKEN = """
 from fedsparse.explore import view
 
-explore.show(explore.load(folder={results!r}), 3.0)
-"""
-BROKEN = """
 frame = view.frame
 
 def broken(lam, sweep):
@@ -48,6 +39,11 @@ def broken(lam, sweep):
     return frame(lam, sweep)
 
 view.frame = broken
+"""
+FEW_ROUNDS = """
+from dataclasses import replace
+
+explore.show(replace(kept, experiment=kept.experiment.replace(rounds=5, train_size=200)), lam)
 """
 
 
@@ -70,65 +66,12 @@ def page(browser):
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The address of a JupyterLab on loopback, with settings of its own, and the folder that it serves."""
+    """The address of a JupyterLab, and the folder that it serves: `notebooks` beside `data`, as in the course."""
     home = tmp_path_factory.mktemp("lab")
-    (home / "work").mkdir()
-    quiet = home / "jupyterlab_settings_dir" / "@jupyterlab" / "apputils-extension"
-    quiet.mkdir(parents=True)
-    (quiet / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    places = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_SETTINGS_DIR",
-              "JUPYTERLAB_WORKSPACES_DIR")  # fmt: skip
-    environment = os.environ | {name: str(home / name.lower()) for name in places} | {"PYTHONPATH": str(ROOT)}
-    options = [f"--ServerApp.port={port}", f"--IdentityProvider.token={TOKEN}", "--ServerApp.ip=127.0.0.1",
-               "--ServerApp.port_retries=0", f"--ServerApp.root_dir={home / 'work'}", "--no-browser", "--allow-root",
-               "--LabApp.extension_manager=readonly"]  # fmt: skip
-    log = open(home / "log", "w")  # noqa: SIM115
-    # A session of its own, so that the kernels, its children, end with it.
-    server = subprocess.Popen(
-        [sys.executable, "-m", "jupyter", "lab", *options], env=environment, stdout=log, stderr=log,
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status?token={TOKEN}", timeout=2).close()
-                break
-            except OSError:
-                assert server.poll() is None, (home / "log").read_text()[-2000:]
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}", home / "work"
-    finally:
-        end(server)
-        log.close()
-
-
-def end(server: subprocess.Popen) -> None:
-    """End a server and every process below it: kernels open sessions of their own, and would outlive it."""
-    below = descendants(server.pid)
-    server.send_signal(signal.SIGTERM)
-    try:
-        server.wait(15)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait(5)
-    for pid in below:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-
-
-def descendants(pid: int) -> list[int]:
-    """Children of a process, and theirs."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout.split()
-    parents = dict(zip(map(int, listed[::2]), map(int, listed[1::2]), strict=True))
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found[1:]
+    (home / "work" / "notebooks").mkdir(parents=True)
+    (home / "work" / "data").symlink_to(ROOT / "data")
+    with jupyterlab(home, TOKEN) as address:
+        yield address, home / "work"
 
 
 def serious(page, context: str | None = None) -> list[str]:
@@ -143,14 +86,25 @@ def picture(page, name: str) -> None:
 
 
 def write_notebook(folder: Path, name: str, *cells: str) -> None:
+    """A notebook with these cells, beside a `data` folder as the course's notebooks have it."""
     code = [nbformat.v4.new_code_cell(cell.strip()) for cell in cells]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=code, metadata=kernel), folder / name)
+    nbformat.write(nbformat.v4.new_notebook(cells=code, metadata=kernel), folder / "notebooks" / name)
+
+
+def of_the_course() -> list[str]:
+    """Notebook 06 as far as its slider needs it: parameters, set-up, and the cell that shows it."""
+    code = [
+        c.source for c in nbformat.read(ROOT / "notebooks" / "06_lambda_sweep.ipynb", 4).cells if c.cell_type == "code"
+    ]
+    (parameters,) = (c for c in code if c.startswith("lam: float"))
+    (slider,) = (c for c in code if c.startswith("explore.show("))
+    return [parameters, code[code.index(parameters) + 1], slider]
 
 
 def open_notebook(page, lab: str, name: str) -> None:
     """Open a notebook, and wait until its kernel is idle: a cell that is run before is lost."""
-    page.goto(f"{lab}/doc/tree/{name}?token={TOKEN}")
+    page.goto(f"{lab}/doc/tree/notebooks/{name}?token={TOKEN}")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell")
     idle(page)
 
@@ -159,10 +113,19 @@ def idle(page) -> None:
     page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
 
 
-def run_cells(page, many: int) -> None:
-    page.locator(".jp-Notebook .jp-InputArea-editor").first.click()
-    for _ in range(many):
+def run_cells(page, first: int, last: int) -> None:
+    """Run cells that were not run before, counted from 1, and wait until the last of them is done."""
+    page.locator(".jp-Notebook .jp-InputArea-editor").nth(first - 1).click()
+    for _ in range(first, last + 1):
         page.keyboard.press("Shift+Enter")
+    sync.expect(page.locator(".jp-CodeCell .jp-InputPrompt").nth(last - 1)).to_have_text(f"[{last}]:")
+
+
+def type_lam(page, words: str) -> None:
+    page.get_by_label("λ, any:").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type(words)
+    page.keyboard.press("Tab")
 
 
 def no_errors(page) -> None:
@@ -172,9 +135,9 @@ def no_errors(page) -> None:
 
 def test_the_explorer_in_jupyterlab(page, lab):
     address, folder = lab
-    write_notebook(folder, "explorer.ipynb", EXPLORER.format(results=str(RESULTS)), BROKEN)
+    write_notebook(folder, "explorer.ipynb", *of_the_course(), BROKEN)
     open_notebook(page, address, "explorer.ipynb")
-    run_cells(page, 1)
+    run_cells(page, 1, 3)
     handle = page.locator(".fedsparse-lam .noUi-handle")
     handle.wait_for()
     number = page.get_by_label("λ, any:")
@@ -195,32 +158,60 @@ def test_the_explorer_in_jupyterlab(page, lab):
     page.keyboard.press("End")
     sync.expect(caption).to_contain_text(f"λ = {KEPT.lams[-1]:g}:")
 
-    number.focus()
-    page.keyboard.press("Control+A")
-    page.keyboard.type("1")
-    page.keyboard.press("Tab")
+    type_lam(page, "1")
     sync.expect(caption).to_contain_text("λ = 1:")
-    number.focus()
-    page.keyboard.press("Control+A")
-    page.keyboard.type("4.5")
-    page.keyboard.press("Tab")
+    type_lam(page, "4.5")
     sync.expect(page.get_by_text("λ = 4.5 is not in the sweep")).to_be_visible()
     sync.expect(page.get_by_role("button", name="train this λ now")).to_be_enabled()
     # Our part of the page alone: JupyterLab's own findings are for JupyterLab to mend.
     assert serious(page, ".jp-OutputArea") == []
 
-    run_cells(page, 2)
-    idle(page)
-    page.locator(".fedsparse-lam .noUi-handle").focus()
+    run_cells(page, 4, 4)
+    handle.focus()
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     panel = page.get_by_role("alert").filter(has_text="put here by a test")
     sync.expect(panel).to_be_visible()
     sync.expect(panel).to_contain_text("ZeroDivisionError")
+    sync.expect(page.locator(".fedsparse-table [aria-current] th")).to_have_text(f"{KEPT.lams[1]:g}")
     picture(page, "jupyterlab_error")
     page.keyboard.press("ArrowRight")
     sync.expect(panel).to_have_count(0)
     sync.expect(caption).to_contain_text(f"λ = {KEPT.lams[2]:g}:")
+    no_errors(page)
+
+
+def test_a_lambda_is_trained_by_keyboard_and_its_progress_seen(page, lab):
+    address, folder = lab
+    parameters, set_up, _ = of_the_course()
+    write_notebook(folder, "training.ipynb", parameters, set_up, FEW_ROUNDS)
+    open_notebook(page, address, "training.ipynb")
+    run_cells(page, 1, 3)
+    type_lam(page, "4.5")
+    button = page.get_by_role("button", name="train this λ now")
+    sync.expect(button).to_be_enabled()
+    page.evaluate("""() => {
+      window.seen = [];
+      new MutationObserver(() => document.querySelectorAll(".jp-OutputArea progress").forEach(
+        bar => window.seen.push(bar.getAttribute("aria-label")))).observe(
+          document.body, {childList: true, subtree: true});
+    }""")
+    button.focus()
+    page.keyboard.press("Enter")
+    sync.expect(page.get_by_text("λ = 4.5 is trained, with one seed")).to_be_visible()
+    sync.expect(page.locator(".fedsparse-caption")).to_contain_text("λ = 4.5: accuracy")
+    sync.expect(page.locator(".fedsparse-table [aria-current] th")).to_have_text("4.5")
+    sync.expect(page.locator(".fedsparse-table tbody tr")).to_have_count(len(KEPT.lams) + 1)
+    sync.expect(button).to_be_disabled()
+    seen = page.evaluate("window.seen")
+    assert {f"λ = 4.5: round {done} of 5" for done in range(6)} <= set(seen), "a step of the bar for every round"
+    picture(page, "jupyterlab_trained")
+
+    page.locator(".fedsparse-lam .noUi-handle").focus()
+    page.keyboard.press("ArrowLeft")
+    sync.expect(page.locator(".fedsparse-caption")).to_contain_text("λ = 3:")
+    page.keyboard.press("ArrowRight")
+    sync.expect(page.locator(".fedsparse-caption")).to_contain_text("λ = 4.5:")
     no_errors(page)
 
 

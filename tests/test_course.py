@@ -110,6 +110,13 @@ def built(tmp_path_factory) -> Path:
     return site.build(ROOT, tmp_path_factory.mktemp("built") / "site").parent
 
 
+def test_the_explorer_is_on_the_site(built):
+    page = (built / "notebooks" / "06_lambda_sweep.html").read_text()
+    (target,) = set(re.findall(r'href="([^"]*lambda_explorer\.html)"', page))
+    explorer = (built / "notebooks" / target).resolve()
+    assert 'type="range"' in explorer.read_text()
+
+
 def test_the_site_loads_nothing_from_elsewhere(built):
     pages = [*built.rglob("*.html"), *built.rglob("*.css")]
     assert len(pages) > len(ALL)
@@ -205,6 +212,18 @@ def test_the_bundles_wheel_installs_without_a_network(packed, tmp_path):
     done = subprocess.run([*call, "--find-links", str(packed / "wheels"), "fedsparse"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "fedsparse" / "notebooks" / "__main__.py").exists()
+
+
+def test_a_place_where_nothing_can_be_made_is_refused_in_one_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(ROOT)
+    assert main(["copies", str(tmp_path / "file")]) == 1
+    assert capsys.readouterr().err == f"fedsparse.course: cannot write {tmp_path}/file/student: Not a directory\n"
+    monkeypatch.chdir(tmp_path)
+    for what in ("copies", "site", "bundle"):
+        assert main([what, "made"]) == 1
+        assert "in the folder of the repository" in capsys.readouterr().err
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_folder_that_is_no_bundle_is_left_alone(tmp_path, monkeypatch, capsys):

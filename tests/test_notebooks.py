@@ -164,6 +164,17 @@ def test_the_runner_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capfd,
     assert "Traceback" not in said
 
 
+def test_a_call_from_elsewhere_or_to_a_file_is_refused(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(ROOT)
+    assert main(["00_start_here", "--to", str(tmp_path / "file")]) == 1
+    assert "cannot make the folder" in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    for way in ([], ["--multirun"], ["--in-place"]):
+        assert main(["all", *way]) == 1
+        assert "no notebooks in notebooks/" in capsys.readouterr().err
+
+
 def test_the_usual_mistakes_get_a_hint(capsys):
     ones_only = lambda q, p, masks: ((q / p) ** masks).prod(1)  # noqa: E731
     wrong = [

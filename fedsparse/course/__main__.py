@@ -8,7 +8,7 @@ from pathlib import Path
 from fedsparse.course.bundle import pack
 from fedsparse.course.copies import write_copies
 from fedsparse.course.site import build
-from fedsparse.errors import FedsparseError
+from fedsparse.errors import FedsparseError, RunError
 
 ROOT = Path(".")
 
@@ -23,6 +23,8 @@ def main(argv: Sequence[str]) -> int:
     )
     options = parser.parse_args(argv)
     try:
+        if not (ROOT / "notebooks").is_dir() or not (ROOT / "docs").is_dir():
+            raise RunError("no notebooks/ and docs/ here: call it in the folder of the repository")
         if options.what == "copies":
             print(f"{len(write_copies(ROOT, options.to))} notebooks in {options.to}")
         elif options.what == "site":
@@ -31,6 +33,9 @@ def main(argv: Sequence[str]) -> int:
             print(pack(ROOT, options.to, wheels=not options.no_wheels))
     except FedsparseError as error:
         print(f"fedsparse.course: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"fedsparse.course: cannot write {error.filename or options.to}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 

@@ -42,7 +42,7 @@ def build(root: Path, to: Path) -> Path:
         (source / folder).mkdir(exist_ok=True)
     for notebook in sorted((root / "notebooks").glob("*.ipynb")):
         write_page(notebook, source / "notebooks", address)
-    for figure in (root / "figures").glob("*.png"):
+    for figure in (*(root / "figures").glob("*.png"), *(root / "figures").glob("*.html")):
         shutil.copyfile(figure, source / "figures" / figure.name)
     (source / "settings.md").write_text(f"# Settings\n\n{schema_table()}\n")
     for number, (title, rooms) in enumerate(ROOMS.items()):

@@ -68,11 +68,10 @@ class Explorer:
 
     def _show(self, lam: float) -> None:
         self.caption.value = self.figure.value = ""  # so that nothing of another λ stands beside an error
+        self.table.value = view.STYLE + view.table([view.row(p) for p in self.sweep.points], lam)
         now = view.frame(lam, self.sweep)
         self.caption.value = f'<p role="status" class="fedsparse-caption">{html.escape(now.caption)}</p>'
-        self.figure.value = view.STYLE + now.figure
-        rows = [view.row(p) for p in self.sweep.points]
-        self.table.value = view.table(rows, lam)
+        self.figure.value = now.figure
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Whatever goes wrong is shown on the page."""

@@ -32,6 +32,8 @@ def main(argv: Sequence[str]) -> int:
         if options.jobs < 1:
             raise SettingError(f"--jobs {options.jobs}: at least 1")
         names = sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")) if options.name == "all" else [options.name]
+        if not names:
+            raise RunError(f"no notebooks in {NOTEBOOKS}/: call it in the folder of the repository")
         chosen = [NOTEBOOKS / f"{name.removesuffix('.ipynb')}.ipynb" for name in names]
         if options.in_place:
             return _refresh(chosen, options.force, options.jobs)

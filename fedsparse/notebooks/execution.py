@@ -20,7 +20,7 @@ def execute(notebook: Path, folder: Path, given: Mapping[str, Any]) -> Path:
     """Run a notebook with parameters into a folder; returns the executed copy, beside it a `.json` of the parameters.
 
     Raises:
-        RunError: a cell failed; the copy shows how far it came.
+        RunError: a cell failed, and the copy shows how far it came; or the folder cannot be made.
         SettingError: a parameter that the notebook does not have, or of the wrong type.
     """
     import papermill
@@ -28,7 +28,10 @@ def execute(notebook: Path, folder: Path, given: Mapping[str, Any]) -> Path:
     known = parameters_of(notebook)
     places = {name: str((folder / sub).resolve()) for name, sub in PLACES.items() if name in known}
     parameters = places | checked(given, known, notebook.stem)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"cannot make the folder {folder}: {error.strerror}; name another with --to") from None
     copy = folder / notebook.name
     copy.with_suffix(".json").write_text(json.dumps(parameters, indent=1) + "\n")
     try:
