@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ def test_the_ends_of_the_sweep_say_what_it_is_about():
     assert last.density < 0.01
     assert not explore.starved(first, KEPT)
     assert explore.starved(last, KEPT)
+    assert not explore.starved(replace(last, density=0.3), KEPT), "merely young"
     assert last.mask.sum() < first.mask.sum()
 
 

@@ -11,6 +11,9 @@ from fedsparse.grid import interval
 
 RATE_NAMES = {"bpp_entropy": "entropy", "bpp_uplink": "uplink", "bpp_downlink": "downlink", "bpp_kl": "KL"}
 
+LEFT = 0.02
+"""Share of ones below which a network that does not work has starved, and is not merely young."""
+
 STYLE = f"<style>\n{Path(__file__).with_name('view.css').read_text()}</style>"
 
 
@@ -69,9 +72,9 @@ def table(rows: Sequence[dict[str, str]], lam: float) -> str:
 
 
 def starved(point: Point, sweep: Sweep) -> bool:
-    """Whether accuracy is below half of the best in the sweep."""
+    """Whether accuracy is below half of the best in the sweep, with fewer ones in the mask than `LEFT`."""
     best = max(interval(p.accuracies)[0] for p in sweep.points)
-    return interval(point.accuracies)[0] < best / 2
+    return interval(point.accuracies)[0] < best / 2 and point.density < LEFT
 
 
 def _share(value: float) -> str:
