@@ -102,7 +102,7 @@ STUDIES = {
                 "lossless": {},
                 "shared": SHARED | {"lr": 0.06},
                 "shared, KL held at 0.01 bpp": SHARED | KL | {"lr": 0.06, "lam": 12.0, "target_bpp": 0.01},
-                "shared, KL, small steps, 25 rounds": SHARED | KL | {"lr": 0.03, "lam": 10.0, "rounds": 25},
+                "shared, KL, small steps": SHARED | KL | {"lr": 0.03, "lam": 10.0, "rounds": 25},
             },
         ),
         seeds=5,
