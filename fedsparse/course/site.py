@@ -15,13 +15,18 @@ from fedsparse.notebooks.launching import BRANCH, repository, without_launch
 
 ROOMS = {
     "Settings and randomness": ("experiment", "randomness", "errors", "control"),
-    "Data and who holds them": ("data", "partition"),
-    "Networks": ("layers", "models", "regularizers", "network_file"),
+    "Data and who holds them": ("data", "partition", "skew"),
+    "Networks": ("layers", "models", "regularizers", "network_file", "pathways"),
     "Training": ("client", "cohort", "server"),
-    "Bytes": ("entropy", "coding", "wire", "codec", "shared", "relay", "weight_codec", "quantizers"),
+    "Bytes": ("entropy", "coding", "wire", "codec", "shared", "relay", "weight_codec", "quantizers", "anatomy",
+              "costs"),
     "Algorithms": ("algorithms", "algorithms.fedpm", "algorithms.thresholded", "algorithms.fedavg",
                    "algorithms.quantized", "algorithms.sign_sgd"),
-    "The round loop, and what it leaves": ("federation", "evaluation", "history", "run_folder", "grid"),
+    "The round loop, and what it leaves": ("population", "federation", "evaluation", "history", "run_folder", "grid"),
+    "By hand and in small": ("enumeration", "toy_coder", "subset_sums", "lottery", "contests"),
+    "The λ explorer": ("explore", "explore.sweep", "explore.view"),
+    "On Flower": ("flower", "flower.terms", "flower.client_app", "flower.server_app", "flower.nodes",
+                  "flower.in_process", "flower.faults", "flower.processes"),
 }  # fmt: skip
 """What the API reference describes, a page a title."""
 

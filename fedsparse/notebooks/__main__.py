@@ -6,6 +6,7 @@ Run one notebook with other parameters, or a grid of them, or refresh those whos
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,4 +93,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stops it: kernels and their workers go too
     sys.exit(main(sys.argv[1:]))
