@@ -163,7 +163,7 @@ def test_slider_box_and_caption_follow_each_other():
     explorer.number.value = 1.0
     assert explorer.slider.value == 1.0
     assert "λ = 1:" in explorer.caption.value
-    assert explorer.table.value.count("aria-current") == 1
+    assert explorer.table.value.count('aria-current="true"') == 1
 
 
 def test_an_error_at_one_position_is_shown_there_and_only_there(monkeypatch):
