@@ -1,0 +1,106 @@
+"""The command: `python -m fedsparse.paper [--list | --page] [scale=…] [part=…] [dataset=…] [data_root=…] [jobs=…]`.
+
+Runs what is missing, the most telling first, each as far as it had not come. Every finished run enters the record at
+once; stopped at any moment, the same call goes on.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from fedsparse.errors import FedsparseError, SettingError
+from fedsparse.experiment import Experiment, nearest
+from fedsparse.federation import Run
+from fedsparse.grid import attempts
+from fedsparse.paper.listing import listing
+from fedsparse.paper.page import write
+from fedsparse.paper.plan import DATASETS, PARTS, SCALES, chosen_lams
+from fedsparse.paper.record import Record
+
+
+@dataclass(frozen=True)
+class Call:
+    """What was asked for."""
+
+    scale: str
+    part: str = ""
+    dataset: str = ""
+    data_root: str = "data"
+    out: str = "runs/paper"
+    jobs: int = 0
+
+    def members(self, part: str, record: Record) -> list[Experiment]:
+        """The runs of a part, those of the data set that was asked for."""
+        lams = chosen_lams(self.scale, record)
+        found = PARTS[part].members(SCALES[self.scale], lams)
+        places = {"data_root": self.data_root, "out": self.out}
+        return [e.replace(**places) for e in found if self.dataset in ("", e.dataset)]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do it; returns the exit code: 0 done, 2 a mistake in the call or runs that failed, 130 interrupted."""
+    try:
+        call = _read([a for a in argv if not a.startswith("-")])
+        flags = [a for a in argv if a.startswith("-")]
+        if flags not in ([], ["--list"], ["--page"]):
+            raise SettingError(f"no option {flags[-1]!r}: there are --list and --page")
+        record = Record()
+        if flags == ["--list"]:
+            print(listing(call.scale, {p: call.members(p, record) for p in _parts(call)}, record))
+            return 0
+        failed = 0 if flags else sum(1 for why in _run(call, record) if why)
+        print(f"the reproduction page: {write(record)}")
+    except FedsparseError as error:
+        print(f"fedsparse.paper: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nfedsparse.paper: stopped; the same command goes on from the last finished rounds", file=sys.stderr)
+        return 130
+    return 2 if failed else 0
+
+
+def _run(call: Call, record: Record) -> Iterator[str]:
+    """Do what is missing, part after part: the later ones may need a λ that the first has found."""
+    print(f"scale={call.scale}: {'the papers’' if call.scale == 'paper' else 'a smaller one, for a processor'}")
+    jobs = call.jobs or (1 if torch.cuda.is_available() else -1)
+    for part in _parts(call):
+        missing = [e for e in call.members(part, record) if not record.row(e)]
+        for outcome in attempts(missing, jobs, order=False):
+            name = f"{part}: {outcome.experiment.key}"
+            if isinstance(outcome, Run):
+                record.add(outcome)
+                last = outcome.history.last
+                print(f"{name}: accuracy {last['accuracy_expected']:.3f}, entropy {last['bpp_entropy']:.3f} bpp, "
+                      f"sent up {last['bpp_uplink']:.3f} bpp", flush=True)  # fmt: skip
+                yield ""
+            else:
+                print(f"{name}: failed: {outcome.why}", file=sys.stderr, flush=True)
+                yield outcome.why
+
+
+def _parts(call: Call) -> list[str]:
+    return [part for part in PARTS if call.part in ("", part)]
+
+
+def _read(words: Sequence[str]) -> Call:
+    choices = {"scale": tuple(SCALES), "part": tuple(PARTS), "dataset": DATASETS}
+    names = (*choices, "data_root", "out", "jobs")
+    given: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name not in names or not equals:
+            raise SettingError(f"{word!r} is not one of {', '.join(f'{n}=…' for n in names)}{nearest(name, names)}")
+        if name in choices and value not in choices[name]:
+            raise SettingError(f"{word} is not one of {', '.join(choices[name])}{nearest(value, choices[name])}")
+        given[name] = value
+    jobs = given.pop("jobs", "0")
+    if not jobs.isdecimal():
+        raise SettingError(f"jobs={jobs!r} is not a whole number of processes")
+    scale = given.pop("scale", "paper" if torch.cuda.is_available() else "small")
+    return Call(scale, **given, jobs=int(jobs))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

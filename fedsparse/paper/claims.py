@@ -1,0 +1,125 @@
+"""The papers' claims, each set beside what the record says: reached, not reached, or not run.
+
+The words of the claims are those of the abstracts, and of summaries where no abstract has them; the papers' result
+tables were not at hand, so no cell of them is cited.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fedsparse.paper import naming
+from fedsparse.paper.plan import DATASETS, PARTITIONS, SCALES, TOLERANCE
+from fedsparse.paper.record import Record
+from fedsparse.paper.tables import pair
+
+FEDPM = "FedPM"
+REGULARIZED = "regularized"
+SAVINGS = {"mnist": 0.8, "cifar10": 0.31, "cifar100": 0.31}
+"""Bits per parameter of entropy that regularized training is to save, at the least (CIFAR: 0.31 to 0.52)."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a record says of a claim."""
+
+    word: str
+    """reached, not reached, not run."""
+    evidence: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One of a paper's, and how a record is asked for it."""
+
+    paper: str
+    words: str
+    judge: Callable[[Record, str], Verdict]
+
+
+def claims() -> Iterator[Claim]:
+    """All that can be asked of a run."""
+    yield Claim(FEDPM, "a client sends at most 1 bit per parameter", _at_most_one_bit)
+    yield Claim(FEDPM, "the network as a file: below 1 bpp, at least 32 times smaller than float32", _small_file)
+    for partition in PARTITIONS:
+        for dataset in DATASETS:
+            saving = SAVINGS[dataset]
+            words = f"{naming.TITLES[dataset]}, {partition}: at least {saving:g} bpp saved, at little loss of accuracy"
+            yield Claim(REGULARIZED, words, partial(_saving, dataset=dataset, partition=partition))
+    yield Claim(REGULARIZED, "up to five times fewer bits than FedPM (a summary's reading)", _five_times)
+
+
+def survives(found: dict[str, Any], dataset: str) -> str:
+    """Whether the saving that is claimed is there in measured bytes, in words."""
+    up, down = found["saved"]["bpp_uplink"][0], found["saved"]["bpp_downlink"][0]
+    plain, sparse = found["plain"], found["sparse"]
+    whole = "survives" if up >= SAVINGS[dataset] else "does not survive"
+    return (
+        f"On {naming.TITLES[dataset]} entropy falls from {plain['bpp_entropy']:.3f} to {sparse['bpp_entropy']:.3f} bpp, but "
+        f"FedPM's masks, coded against the θ that both sides hold, cost {plain['bpp_uplink']:.3f} bpp and not "
+        f"{plain['bpp_entropy']:.3f}; the regularized ones {sparse['bpp_uplink']:.3f}. Saved on the way up: {up:.3f} bpp, so "
+        f"the claimed {SAVINGS[dataset]:g} {whole} real coding as a difference. As a ratio, entropy falls by a factor of "
+        f"{plain['bpp_entropy'] / sparse['bpp_entropy']:.1f} and measured bytes by {plain['bpp_uplink'] / sparse['bpp_uplink']:.1f}. "
+        f"On the way down, which neither paper counts, {down:.3f} bpp are saved."
+    )
+
+
+def _at_most_one_bit(record: Record, scale: str) -> Verdict:
+    runs = _of(record, scale)
+    if runs is None:
+        return Verdict("not run")
+    highest, last = runs["uplink_highest"].max(), runs["bpp_uplink"].max()
+    word = "reached" if highest <= 1 else "not reached"
+    return Verdict(
+        word, f"{highest:.4f} bpp, header included, in the costliest round of any run; {last:.3f} in the last"
+    )
+
+
+def _small_file(record: Record, scale: str) -> Verdict:
+    runs = _of(record, scale)
+    if runs is None:
+        return Verdict("not run")
+    bpp = (8 * runs["network_bytes"] / runs["parameters"]).max()
+    return Verdict("reached" if bpp < 1 else "not reached", f"{bpp:.4f} bpp at most, {32 / bpp:.1f} times smaller")
+
+
+def _of(record: Record, scale: str) -> Any:
+    """FedPM's runs of the plan, λ = 0, all partitions; None without any."""
+    plan = SCALES[scale]
+    keys = [
+        row["key"]
+        for partition in PARTITIONS
+        for dataset in DATASETS
+        for seed in range(plan.seeds)
+        if (row := record.row(plan.experiment(dataset, partition, seed=seed)))
+    ]
+    return record.runs[record.runs["key"].isin(keys)] if keys else None
+
+
+def _saving(record: Record, scale: str, dataset: str, partition: str) -> Verdict:
+    found = pair(record, scale, dataset, partition)
+    if not found:
+        return Verdict("not run")
+    saved, up, lost = found["saved"]["bpp_entropy"], found["saved"]["bpp_uplink"], found["lost"]
+    good = saved[0] >= SAVINGS[dataset] and lost[0] <= 100 * TOLERANCE
+    return Verdict(
+        "reached" if good else "not reached",
+        f"λ = {found['lam']:g}: {_range(saved, 3)} bpp of entropy saved for {_range(lost, 1)} points; in measured bytes up "
+        f"{_range(up, 3)} bpp. {len(found['seeds'])} of {found['of']} seeds",
+    )
+
+
+def _five_times(record: Record, scale: str) -> Verdict:
+    pairs = {d: found for d in DATASETS if (found := pair(record, scale, d)) and found["lost"][0] <= 100 * TOLERANCE}
+    if not pairs:
+        return Verdict("not run")
+    ratio = {d: f["plain"]["bpp_entropy"] / f["sparse"]["bpp_entropy"] for d, f in pairs.items()}
+    coded = {d: f["plain"]["bpp_uplink"] / f["sparse"]["bpp_uplink"] for d, f in pairs.items()}
+    words = "; ".join(f"{naming.TITLES[d]}: entropy {ratio[d]:.1f}, measured bytes {coded[d]:.1f}" for d in pairs)
+    return Verdict("reached" if max(ratio.values()) >= 5 else "not reached", f"{words} times fewer")
+
+
+def _range(value: tuple[float, float], digits: int) -> str:
+    mean, half = value
+    return f"{mean:.{digits}f}" + ("" if half != half else f" ± {half:.{digits}f}")

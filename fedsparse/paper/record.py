@@ -1,0 +1,143 @@
+"""What came out: `runs.csv`, a row a finished run, and its rounds beside it. What is in there need not be run again.
+
+A run is known by its settings, wherever its data and its folder lay. It enters the record when its last round is done:
+one that was cut off is in its run folder alone, and goes on from there.
+"""
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from filelock import FileLock
+
+from fedsparse.errors import RunError
+from fedsparse.experiment import SETTINGS, Experiment
+from fedsparse.federation import Run, device_of
+
+if TYPE_CHECKING:
+    import pandas
+
+FOLDER = "data/results/paper"
+PLACES = ("data_root", "out", "device")
+"""Settings that say where, not what."""
+ROUND = (
+    "round", "accuracy", "accuracy_expected", "accuracy_threshold", "density", "bpp_entropy", "bpp_kl", "bpp_uplink",
+    "bpp_downlink", "uplink_bytes", "downlink_bytes",
+)  # fmt: skip
+"""Columns of `History` that are kept."""
+LAST = ROUND[1:-2]
+"""Those of them whose value in the last round stands in `runs.csv` too."""
+
+
+def key_of(experiment: Experiment) -> str:
+    """The name of a run in the record: the same wherever it was done."""
+    return experiment.replace(**{name: SETTINGS[name].default for name in PLACES}).key
+
+
+class Record:
+    """The finished runs of a folder.
+
+    Raises:
+        RunError: a file of it cannot be read.
+    """
+
+    def __init__(self, folder: str | Path = FOLDER) -> None:
+        self.folder = Path(folder)
+        self.runs = self._read("runs.csv")
+
+    def row(self, experiment: Experiment) -> dict[str, Any] | None:
+        """Of a run with so many rounds: its settings, how it was made, and its last round; None if it is not there."""
+        if self.runs.empty:
+            return None
+        mine = self.runs[(self.runs["key"] == key_of(experiment)) & (self.runs["rounds"] == experiment.rounds)]
+        return None if mine.empty else {str(name): value for name, value in mine.iloc[0].items()}
+
+    def rounds(self, experiments: "list[Experiment]") -> "pandas.DataFrame":
+        """The rounds of these runs, as far as they are there, beside their settings."""
+        import pandas
+
+        keys = [key_of(e) for e in experiments if self.row(e)]
+        files = sorted({_file(e) for e in experiments})
+        tables = [t for t in map(self._read, files) if not t.empty]
+        if not keys or not tables:
+            return pandas.DataFrame()
+        settings = self.runs[self.runs["key"].isin(keys)].drop(columns=list(LAST))
+        return pandas.concat(tables).merge(settings, on="key")
+
+    def add(self, done: Run) -> None:
+        """Enter a finished run; its rounds first, so that what `runs.csv` names is there."""
+        import pandas
+
+        e, history = done.experiment, done.history.frame
+        key, frame = key_of(e), history[list(ROUND)]
+        row = {
+            "key": key,
+            **{f"{n}_setting" if n in ROUND else n: getattr(e, n) for n in SETTINGS if n not in PLACES},
+            **{n: frame[n].iloc[-1] for n in LAST},
+            "uplink_highest": history["bpp_uplink"].max(),
+            "megabytes_up": history["uplink_bytes"].sum() / 1e6,
+            "megabytes_down": history["downlink_bytes"].sum() / 1e6,
+            "network_bytes": done.network_bytes,
+            "parameters": done.network.masked.layout.n,
+            "minutes": history["seconds"].sum() / 60,
+            "device": _device(e),
+            "commit": _commit(),
+            **done.versions,
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock"):
+            for name, new in ((_file(e), frame.assign(key=key)), ("runs.csv", pandas.DataFrame([row]))):
+                old = self._read(name)
+                others = old[old["key"] != key] if len(old) else old
+                table = pandas.concat([others, new]) if len(others) else new
+                order = [c for c in ("dataset", "key", "round") if c in table]
+                columns = ["key", *(c for c in new.columns if c != "key")]
+                self._write(name, table.sort_values(order)[columns])
+            self.runs = self._read("runs.csv")
+
+    def _read(self, name: str) -> "pandas.DataFrame":
+        import pandas
+
+        file = self.folder / name
+        if not file.exists():
+            return pandas.DataFrame()
+        try:
+            return pandas.read_csv(file, dtype={"key": str, "commit": str})
+        except (OSError, ValueError) as error:
+            raise RunError(f"{file} cannot be read ({' '.join(str(error).split())[:100]}); restore it") from None
+
+    def _write(self, name: str, table: "pandas.DataFrame") -> None:
+        partial = self.folder / f".{name}.partial"
+        try:
+            table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6g")
+            os.replace(partial, self.folder / name)
+        except OSError as error:
+            raise RunError(f"cannot write {self.folder / name}: {error.strerror or error}") from None
+
+
+def _file(experiment: Experiment) -> str:
+    return f"rounds-{experiment.dataset}.csv"
+
+
+def _device(experiment: Experiment) -> str:
+    device = device_of(experiment)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    capabilities: dict = getattr(torch.cpu, "get_capabilities", dict)()
+    return f"{capabilities.get('cpu_name') or platform.processor() or platform.machine()}, one thread"
+
+
+def _commit() -> str:
+    """Of the last change to this package; with a + where it has been changed since."""
+    here = Path(__file__).parents[1]
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words, "--", "."], cwd=here, capture_output=True, text=True).stdout.strip()
+
+    try:
+        return git("log", "-1", "--format=%h") + "+" * bool(git("status", "--porcelain"))
+    except OSError:  # no git here
+        return ""

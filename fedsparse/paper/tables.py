@@ -1,0 +1,102 @@
+"""The record as tables, a row a comparison: means over the seeds that are there; what was not run has no row.
+
+`±` is the half-width of the 95 % interval over seeds (Student's t), empty for one seed. Accuracies, of the expected
+network, are in percent; all are those of the last round.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from fedsparse.experiment import Experiment
+from fedsparse.grid import interval
+from fedsparse.paper import naming
+from fedsparse.paper.plan import ABLATION_LAM, OPEN, RIVALS, SCALES, chosen_lams
+from fedsparse.paper.record import Record
+
+if TYPE_CHECKING:
+    import pandas
+
+SHOWN = {
+    "entropy (bpp)": "bpp_entropy",
+    "up (bpp)": "bpp_uplink",
+    "down (bpp)": "bpp_downlink",
+    "MB up": "megabytes_up",
+    "MB down": "megabytes_down",
+}
+
+
+def pair(record: Record, scale: str, dataset: str, partition: str = "iid") -> dict[str, Any] | None:
+    """FedPM against the chosen λ, seed by seed; None before both are there for a seed.
+
+    Returns:
+        `lam`; the `seeds` that are there, `of` how many; `plain` and `sparse`, means of every column of `runs.csv` that
+        has one; `lost`, points of accuracy, and what is `saved` of `bpp_entropy`, `bpp_uplink` and `bpp_downlink`, each a
+        mean and a half-width; `keys` of the runs.
+    """
+    import pandas
+
+    lam = chosen_lams(scale, record).get(dataset)
+    plan = SCALES[scale]
+    found = []
+    for seed in range(plan.seeds if lam else 0):
+        rows = [record.row(plan.experiment(dataset, partition, seed=seed, lam=v)) for v in (0.0, lam)]
+        if all(rows):
+            found.append(rows)
+    if not found:
+        return None
+    plain, sparse = (pandas.DataFrame(list(rows)) for rows in zip(*found, strict=True))
+    compared = ("accuracy_expected", "bpp_entropy", "bpp_uplink", "bpp_downlink")
+    change = {column: plain[column] - sparse[column] for column in compared}
+    return {
+        "lam": lam,
+        "seeds": [int(s) for s in plain["seed"]],
+        "of": plan.seeds,
+        "plain": plain.mean(numeric_only=True),
+        "sparse": sparse.mean(numeric_only=True),
+        "lost": interval(100 * change.pop("accuracy_expected")),
+        "saved": {name: interval(values) for name, values in change.items()},
+        "keys": [*plain["key"], *sparse["key"]],
+    }
+
+
+def lam_grid(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
+    """A row a λ, seed 0."""
+    plan = SCALES[scale]
+    return _table({f"{lam:g}": [plan.experiment(dataset, lam=lam)] for lam in (0.0, *plan.lams[dataset])}, record, "λ")
+
+
+def ablation(record: Record, scale: str) -> "pandas.DataFrame":
+    """A row for what was changed and each λ, MNIST, seed 0."""
+    rows = {}
+    for title, changes in OPEN.items():
+        for lam in (0.0, ABLATION_LAM):
+            rows[f"{title}; λ = {lam:g}"] = [SCALES[scale].experiment("mnist", lam=lam, **changes)]
+    return _table(rows, record, "changed")
+
+
+def methods(record: Record, scale: str, dataset: str, partition: str = "iid") -> "pandas.DataFrame":
+    """A row a method, over its seeds."""
+    plan, lam = SCALES[scale], chosen_lams(scale, record).get(dataset)
+    choices: list[dict[str, Any]] = [{}, *([{"lam": lam}] if lam else []), *({"algorithm": rival} for rival in RIVALS)]
+    groups = [[plan.experiment(dataset, partition, seed=s, **c) for s in range(plan.seeds)] for c in choices]
+    return _table({naming.method(group[0].settings): group for group in groups}, record, "method")
+
+
+def both(scale: str, dataset: str, found: Mapping[str, Any]) -> list[Experiment]:
+    """The runs of `pair`, iid: FedPM and the chosen λ, of the seeds that are there."""
+    plan = SCALES[scale]
+    return [plan.experiment(dataset, seed=s, lam=lam) for lam in (0.0, found["lam"]) for s in found["seeds"]]
+
+
+def _table(groups: Mapping[str, Iterable[Experiment]], record: Record, what: str) -> "pandas.DataFrame":
+    import pandas
+
+    rows = []
+    for title, members in groups.items():
+        found = [row for e in members if (row := record.row(e))]
+        if found:
+            frame = pandas.DataFrame(found)
+            accuracy, half = interval(100 * frame["accuracy_expected"])
+            rates = {name: frame[column].mean() for name, column in SHOWN.items()}
+            rows.append({what: title, "seeds": len(found), "accuracy": accuracy, "±": half, **rates})
+    return pandas.DataFrame(rows)
