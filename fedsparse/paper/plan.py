@@ -69,8 +69,8 @@ SCALES = {
         {"mnist": (1.0, 2.0, 4.0, 8.0), "cifar10": (0.5, 1.0, 2.0, 4.0), "cifar100": (0.5, 1.0, 2.0)},
     ),
 }
-"""With a sixth of the images, a smaller batch keeps the number of local steps near the papers'. At a quarter of its width
-conv10 stays at chance for as long as was tried (15 rounds), so the small scale takes conv6 in its place."""
+"""The small scale has a sixth of the images, and a batch that keeps the number of local steps near the papers'. At a
+quarter of its width conv10 stayed at chance for as long as it was tried (15 rounds): conv6 takes its place."""
 
 
 @dataclass(frozen=True)

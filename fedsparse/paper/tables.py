@@ -1,16 +1,16 @@
 """The record as tables, a row a comparison: means over the seeds that are there; what was not run has no row.
 
-`±` is the half-width of the 95 % interval over seeds (Student's t), empty for one seed. Accuracies, of the expected
-network, are in percent; all are those of the last round.
+`±` is the half-width of the 95 % interval over seeds (Student's t), NaN for one seed. Accuracies, of the expected
+network, are in percent; all are those of the last round. `runs` are the ends of the keys in `runs.csv`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fedsparse.experiment import Experiment
 from fedsparse.grid import interval
 from fedsparse.paper import naming
-from fedsparse.paper.plan import ABLATION_LAM, OPEN, RIVALS, SCALES, chosen_lams
+from fedsparse.paper.plan import ABLATION_LAM, DATASETS, OPEN, RIVALS, SCALES, chosen_lams
 from fedsparse.paper.record import Record
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ def pair(record: Record, scale: str, dataset: str, partition: str = "iid") -> di
     """FedPM against the chosen λ, seed by seed; None before both are there for a seed.
 
     Returns:
-        `lam`; the `seeds` that are there, `of` how many; `plain` and `sparse`, means of every column of `runs.csv` that
-        has one; `lost`, points of accuracy, and what is `saved` of `bpp_entropy`, `bpp_uplink` and `bpp_downlink`, each a
-        mean and a half-width; `keys` of the runs.
+        `lam`; the `seeds` that are there, `of` how many; `plain` and `sparse`, means of every column of `runs.csv`
+        that has one; `lost`, points of accuracy, and what is `saved` of `bpp_entropy`, `bpp_uplink` and
+        `bpp_downlink`, each a mean and a half-width; `keys` of the runs.
     """
     import pandas
 
@@ -74,18 +74,30 @@ def ablation(record: Record, scale: str) -> "pandas.DataFrame":
     return _table(rows, record, "changed")
 
 
-def methods(record: Record, scale: str, dataset: str, partition: str = "iid") -> "pandas.DataFrame":
-    """A row a method, over its seeds."""
+def groups(record: Record, scale: str, dataset: str, partition: str = "iid") -> dict[str, list[Experiment]]:
+    """By method, the runs of the plan, a seed each."""
     plan, lam = SCALES[scale], chosen_lams(scale, record).get(dataset)
     choices: list[dict[str, Any]] = [{}, *([{"lam": lam}] if lam else []), *({"algorithm": rival} for rival in RIVALS)]
-    groups = [[plan.experiment(dataset, partition, seed=s, **c) for s in range(plan.seeds)] for c in choices]
-    return _table({naming.method(group[0].settings): group for group in groups}, record, "method")
+    found = [[plan.experiment(dataset, partition, seed=s, **c) for s in range(plan.seeds)] for c in choices]
+    return {naming.method(group[0].settings): group for group in found}
 
 
-def both(scale: str, dataset: str, found: Mapping[str, Any]) -> list[Experiment]:
-    """The runs of `pair`, iid: FedPM and the chosen λ, of the seeds that are there."""
-    plan = SCALES[scale]
-    return [plan.experiment(dataset, seed=s, lam=lam) for lam in (0.0, found["lam"]) for s in found["seeds"]]
+def methods(record: Record, scale: str, dataset: str, partition: str = "iid") -> "pandas.DataFrame":
+    """A row a method, over its seeds."""
+    return _table(groups(record, scale, dataset, partition), record, "method")
+
+
+def pairs(record: Record) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Scale, data set and `pair`, iid, of each that is there."""
+    for scale in SCALES:
+        for dataset in DATASETS:
+            if found := pair(record, scale, dataset):
+                yield scale, dataset, found
+
+
+def digest(key: str) -> str:
+    """The end of a key, which is enough to find its row."""
+    return key.rsplit("-", 1)[-1]
 
 
 def _table(groups: Mapping[str, Iterable[Experiment]], record: Record, what: str) -> "pandas.DataFrame":
@@ -98,5 +110,6 @@ def _table(groups: Mapping[str, Iterable[Experiment]], record: Record, what: str
             frame = pandas.DataFrame(found)
             accuracy, half = interval(100 * frame["accuracy_expected"])
             rates = {name: frame[column].mean() for name, column in SHOWN.items()}
-            rows.append({what: title, "seeds": len(found), "accuracy": accuracy, "±": half, **rates})
+            runs = " ".join(digest(row["key"]) for row in found)
+            rows.append({what: title, "seeds": len(found), "accuracy": accuracy, "±": half, **rates, "runs": runs})
     return pandas.DataFrame(rows)

@@ -1,0 +1,84 @@
+"""Figures of the record: what is in it, and nothing else; with the words that go with them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from fedsparse import plots
+from fedsparse.paper import naming, tables
+from fedsparse.paper.plan import PARTITIONS, SCALES
+from fedsparse.paper.record import Record
+
+LARGE = {"paper": "the papers' scale", "small": "a smaller scale"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that can be drawn, and its words."""
+
+    name: str
+    draw: Callable[[], Figure]
+    alt: str
+    caption: str
+
+
+def curves(record: Record, scale: str, dataset: str) -> Picture | None:
+    """Accuracy, entropy and measured uplink by round of FedPM and the chosen λ, iid; None before both are there."""
+    found = tables.pair(record, scale, dataset)
+    if not found:
+        return None
+    plan, lam = SCALES[scale], found["lam"]
+    runs = [plan.experiment(dataset, seed=s, lam=v) for v in (0.0, lam) for s in found["seeds"]]
+    columns = ("accuracy_expected", "bpp_entropy", "bpp_uplink")
+    title = f"{naming.TITLES[dataset]}, {LARGE[scale]}: FedPM and λ = {lam:g}"
+    ends = "; ".join(f"{plots.LABELS[c]} {found['plain'][c]:.2f} and {found['sparse'][c]:.2f}" for c in columns)
+    return Picture(
+        f"paper-{scale}-{dataset}",
+        lambda: plots.by_round(record.rounds(runs), columns, title=title),
+        f"Three line charts by round, for λ = 0 and λ = {lam:g}. In the last round, means over seeds: {ends}.",
+        _caption(scale, dataset, f"seeds {found['seeds']}"),
+    )
+
+
+def bills(record: Record, scale: str, dataset: str) -> Picture | None:
+    """Accuracy against all bytes, a panel a partition in which rivals have run; None without one."""
+    panels = {}
+    for partition in PARTITIONS:
+        runs = [e for group in tables.groups(record, scale, dataset, partition).values() for e in group]
+        rounds = record.rounds(runs)
+        if len(rounds) and rounds["algorithm"].nunique() > 1:
+            panels[partition] = rounds
+    if not panels:
+        return None
+    ends = []
+    for partition in panels:
+        for row in tables.methods(record, scale, dataset, partition).to_dict("records"):
+            whole = row["MB up"] + row["MB down"]
+            ends.append(f"{partition}, {row['method']}: {row['accuracy']:.1f} % at {whole:.0f} MB")
+    return Picture(
+        f"paper-{scale}-{dataset}-methods",
+        lambda: _bills(panels, f"{naming.TITLES[dataset]}, {LARGE[scale]}: accuracy against all bytes"),
+        f"Accuracy of the expected network against all bytes of a training. At the end: {'; '.join(ends)}.",
+        _caption(scale, dataset, "one to three seeds, as many as were run"),
+    )
+
+
+def _bills(panels: Mapping[str, Any], title: str) -> Figure:
+    import pandas
+
+    table = pandas.concat([rounds.assign(panel=partition) for partition, rounds in panels.items()])
+    table["line"] = [naming.method(row) for row in table[["lam", "algorithm"]].to_dict("records")]
+    for way in ("up", "down"):
+        table[f"megabytes_{way}"] = table.groupby("key")[f"{way}link_bytes"].cumsum() / 1e6
+    return plots.tradeoff(table[table["accuracy_expected"].notna()], title=title)
+
+
+def _caption(scale: str, dataset: str, seeds: str) -> str:
+    run = SCALES[scale].experiment(dataset)
+    images = f"{run.train_size:,} training images" if run.train_size else "all training images"
+    return (
+        f"{naming.TITLES[dataset]}, {images}, {run.model} at width {run.width:g}, {run.rounds} rounds, {seeds}. Mean "
+        f"over seeds, band: their range. python -m fedsparse.paper scale={scale} dataset={dataset}"
+    )

@@ -1,0 +1,262 @@
+"""The papers' experiments: the plan is theirs, the record loses and repeats nothing, the page says what it says."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+
+from fedsparse import RunError, run
+from fedsparse.experiment import SETTINGS
+from fedsparse.paper import __main__ as command
+from fedsparse.paper import naming, page, tables
+from fedsparse.paper.claims import SAVINGS, claims, survives
+from fedsparse.paper.plan import DATASETS, PARTS, SCALES, Scale, chosen_lams
+from fedsparse.paper.record import PLACES, Record, key_of
+
+ROOT = Path(__file__).parents[1]
+TINY = Scale(
+    {"width": 0.02, "local_epochs": 1, "batch_size": 20, "rounds": 3},
+    {dataset: {} for dataset in DATASETS},
+    dict.fromkeys(DATASETS, (1.0,)),
+    seeds=2,
+)
+
+
+def members(part, scale, lams=None):
+    return list(PARTS[part].members(SCALES[scale], lams or dict.fromkeys(DATASETS, SCALES[scale].lams["mnist"][0])))
+
+
+@pytest.fixture
+def paper(tmp_path, monkeypatch):
+    """A folder to run in, with noise in the shape of MNIST for data, and a small scale that takes seconds."""
+    rng = np.random.default_rng(0)
+    images = {
+        f"x_{kind}": rng.integers(0, 256, (count, 28, 28), np.uint8) for kind, count in (("train", 200), ("test", 40))
+    }
+    labels = {"y_train": np.arange(200) % 10, "y_test": np.arange(40) % 10}
+    (tmp_path / "data").mkdir()
+    np.savez(tmp_path / "data" / "mnist.npz", **images, **labels)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(SCALES, "small", TINY)
+    return tmp_path
+
+
+def made_up(folder, rows):
+    """A record of runs that were never made: to ask it what it would say."""
+    table = []
+    for e, values in rows:
+        settings = {f"{n}_setting" if n == "density" else n: v for n, v in e.settings.items() if n not in PLACES}
+        rates = {"accuracy": 0.5, "accuracy_threshold": 0.5, "density": 0.5, "bpp_kl": 0.1, "bpp_downlink": 3.0}
+        made = {"uplink_highest": 1.0, "megabytes_up": 1.0, "megabytes_down": 2.0, "network_bytes": 100, "minutes": 6.0}
+        table.append({"key": key_of(e), **settings, **rates, **made, "parameters": 1000, **values})
+    folder.mkdir(parents=True, exist_ok=True)
+    pandas.DataFrame(table).to_csv(folder / "runs.csv", index=False)
+    return Record(folder)
+
+
+def result(accuracy, entropy=1.0, uplink=0.5):
+    return {"accuracy_expected": accuracy, "bpp_entropy": entropy, "bpp_uplink": uplink}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_the_plan_is_whole_and_repeats_nothing(scale):
+    for part in PARTS:
+        keys = [key_of(e) for e in members(part, scale)]
+        assert len(set(keys)) == len(keys), part
+    for dataset in DATASETS:
+        mine = [e for e in members("non-iid", scale) if e.dataset == dataset]
+        held = {(e.classes_per_client, e.algorithm, e.lam > 0, e.seed) for e in mine}
+        assert len(held) == len(mine) == 2 * 5 * 3, "c = 4 and 2, five methods, three seeds"
+        assert all(e.clients * e.classes_per_client >= len(range(100 if dataset == "cifar100" else 10)) for e in mine)
+    seeds = [e.seed for e in members("pairs", scale)]
+    assert seeds == sorted(seeds), "one seed everywhere tells more than three seeds in one place"
+
+
+def test_the_papers_scale_is_the_papers():
+    models = {"mnist": "conv4", "cifar10": "conv6", "cifar100": "conv10"}
+    for part in PARTS:
+        for e in members(part, "paper"):
+            assert (e.width, e.train_size, e.batch_size, e.local_epochs) == (1, 0, 128, 3)
+            assert (e.model, e.rounds) == (models[e.dataset], 400 if e.dataset == "cifar100" else 200)
+            assert e.clients == (10 if e.partition == "iid" else 50 if e.clients == 50 else 30)
+            assert e.clients != 50 or (e.dataset, e.classes_per_client) == ("cifar100", 2)
+
+
+def test_lambda_is_the_largest_that_loses_at_most_a_point(tmp_path):
+    plan = SCALES["small"]
+    lams = plan.lams["mnist"]
+    accuracies = [0.97, 0.965, 0.961, 0.955, 0.10]
+    rows = [(plan.experiment("mnist", lam=v), result(a)) for v, a in zip((0.0, *lams), accuracies, strict=True)]
+    assert chosen_lams("small", made_up(tmp_path, rows)) == {"mnist": lams[1]}
+    assert chosen_lams("small", made_up(tmp_path, rows[:-1])) == {}, "the grid is not done"
+    assert chosen_lams("paper", made_up(tmp_path, rows)) == {}, "another scale, another λ"
+    all_bad = [(e, result(0.97 if e.lam == 0 else 0.5)) for e, _ in rows]
+    assert chosen_lams("small", made_up(tmp_path, all_bad)) == {"mnist": lams[0]}
+
+
+def test_the_record_knows_a_run_by_what_it_is(tiny, tmp_path):
+    record = Record(tmp_path / "paper")
+    assert record.row(tiny) is None
+    done = run(tiny)
+    record.add(done)
+    first = (tmp_path / "paper" / "runs.csv").read_text()
+    record.add(done)
+    assert (tmp_path / "paper" / "runs.csv").read_text() == first, "entered twice, there once"
+    again = Record(tmp_path / "paper")
+    row = again.row(tiny.replace(out="elsewhere", data_root="other", device="cpu"))
+    history = done.history.frame
+    assert row["accuracy_expected"] == pytest.approx(history["accuracy_expected"].iloc[-1], rel=1e-5)
+    assert row["megabytes_up"] == pytest.approx(history["uplink_bytes"].sum() / 1e6, rel=1e-5)
+    assert row["network_bytes"] == done.network_bytes
+    assert row["uplink_highest"] == pytest.approx(history["bpp_uplink"].max(), rel=1e-5)
+    assert {row[n] for n in SETTINGS if n not in (*PLACES, "density")} == {
+        v for n, v in tiny.settings.items() if n not in (*PLACES, "density")
+    }
+    assert row["device"]
+    assert row["torch"]
+    assert again.row(tiny.replace(seed=1)) is None
+    assert again.row(tiny.replace(rounds=3)) is None, "with more rounds it is still to be done"
+    rounds = again.rounds([tiny, tiny.replace(seed=1)])
+    assert rounds["round"].tolist() == [1, 2]
+    assert rounds["uplink_bytes"].tolist() == history["uplink_bytes"].tolist()
+    longer = run(tiny.replace(rounds=3))
+    again.add(longer)
+    assert len(again.runs) == 1
+    assert again.row(tiny) is None
+    assert again.rounds([longer.experiment])["round"].tolist() == [1, 2, 3]
+
+
+def test_a_damaged_record_is_one_line(tmp_path):
+    (tmp_path / "runs.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RunError, match="cannot be read"):
+        Record(tmp_path)
+
+
+def test_runs_enter_the_record_and_are_not_done_again(paper, capsys):
+    assert command.main(["scale=small", "part=lambda", "dataset=mnist", "jobs=1"]) == 0
+    assert capsys.readouterr().out.count("accuracy") == 2
+    table = (paper / "data/results/paper/runs.csv").read_text()
+    assert command.main(["scale=small", "part=lambda", "dataset=mnist", "data_root=nowhere", "out=else"]) == 0
+    assert "accuracy" not in capsys.readouterr().out
+    assert (paper / "data/results/paper/runs.csv").read_text() == table
+    assert command.main(["scale=small", "dataset=mnist", "--list"]) == 0
+    said = capsys.readouterr().out
+    assert "MNIST, iid, FedPM" in said
+    assert "seed 0 done in" in said
+    assert "seed 1 missing, about" in said
+    assert "scale=small: " in said
+    text = (paper / "docs/reproduction.md").read_text()
+    assert text == page.page(Record())
+    assert "### MNIST, a smaller scale\n\nλ = 1 against FedPM" in text
+    assert "### CIFAR-10, a smaller scale\n\nNot run." in text
+    listed = json.loads((paper / "figures/index.json").read_text())
+    assert list(listed) == ["paper-small-mnist.png"]
+
+
+def test_a_run_that_fails_is_named_and_the_others_are_done(paper, capsys):
+    assert command.main(["scale=small", "part=lambda", "data_root=data", "jobs=1"]) == 2
+    said = capsys.readouterr()
+    assert said.out.count("accuracy") == 2
+    assert "cifar10" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_killed_at_any_moment_it_goes_on(paper):
+    script = (
+        "import sys; from fedsparse.paper import plan, __main__;"
+        "sys.path.insert(0, sys.argv[1]); from test_paper import TINY; from dataclasses import replace;"
+        "plan.SCALES['small'] = replace(TINY, changes={**TINY.changes, 'rounds': 6, 'local_epochs': 3});"
+        "sys.exit(__main__.main(['scale=small', 'part=lambda', 'dataset=mnist', 'jobs=1', 'out=' + sys.argv[2]]))"
+    )
+    call = [sys.executable, "-c", script, str(ROOT / "tests")]
+    killed = subprocess.Popen([*call, "cut"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 120
+    while not list((paper / "cut").glob("*lam1*/history.csv")) and time.monotonic() < until:
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    record = Record()
+    assert len(record.runs) == 1, "the first run is in the record, the second was begun"
+    assert subprocess.run([*call, "cut"], capture_output=True).returncode == 0
+    timing = ["minutes", "commit"]
+    cut = pandas.read_csv("data/results/paper/runs.csv").drop(columns=timing)
+    rounds = (paper / "data/results/paper/rounds-mnist.csv").read_bytes()
+    (paper / "data/results/paper").rename(paper / "first")
+    assert subprocess.run([*call, "whole"], capture_output=True).returncode == 0
+    pandas.testing.assert_frame_equal(cut, pandas.read_csv("data/results/paper/runs.csv").drop(columns=timing))
+    assert rounds == (paper / "data/results/paper/rounds-mnist.csv").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("saved", "lost", "word"),
+    [(0.80001, 0.0, "reached"), (0.79, 0.0, "not reached"), (0.9, 0.011, "not reached"), (0.85, 0.0099, "reached")],
+)
+def test_a_saving_counts_at_equal_accuracy(tmp_path, saved, lost, word):
+    plan = SCALES["small"]
+    lam = plan.lams["mnist"][0]  # where every λ but one starves, it is the one, whatever it loses
+    rows = [(plan.experiment("mnist", lam=v), result(0.1)) for v in plan.lams["mnist"][1:]]
+    rows += [(plan.experiment("mnist", seed=s), result(0.97, 1.0, 0.5)) for s in range(3)]
+    rows += [(plan.experiment("mnist", seed=s, lam=lam), result(0.97 - lost, 1 - saved, 0.1)) for s in range(3)]
+    record = made_up(tmp_path, rows)
+    by_words = {claim.words: claim.judge(record, "small") for claim in claims()}
+    verdict = next(v for words, v in by_words.items() if words.startswith("MNIST, iid"))
+    assert verdict.word == word
+    assert "0.400" in verdict.evidence
+    assert "3 of 3 seeds" in verdict.evidence
+    assert next(v for words, v in by_words.items() if words.startswith("MNIST, c = 4")).word == "not run"
+    found = tables.pair(record, "small", "mnist")
+    assert found["saved"]["bpp_uplink"][0] == pytest.approx(0.4)
+    assert found["lost"][0] == pytest.approx(100 * lost)
+    assert "does not survive" in survives(found, "mnist"), "0.4 bpp of bytes are not 0.8"
+    assert all(claim.judge(record, "paper").word == "not run" for claim in claims())
+
+
+def test_a_saving_in_bytes_survives(tmp_path):
+    plan = SCALES["small"]
+    lams = plan.lams["cifar10"]
+    rows = [(plan.experiment("cifar10", lam=v), result(0.4, 1.0, 0.5 - 0.35 * (v > 0))) for v in (0.0, *lams)]
+    found = tables.pair(made_up(tmp_path, rows), "small", "cifar10")
+    assert found["saved"]["bpp_uplink"][0] >= SAVINGS["cifar10"]
+    assert "**survives**" in survives(found, "cifar10")
+
+
+def test_tables_hold_what_was_run_alone(tmp_path):
+    plan = SCALES["small"]
+    rows = [(plan.experiment("mnist", algorithm="fedavg", seed=s), result(0.9 + 0.02 * s, np.nan, 20)) for s in (0, 2)]
+    record = made_up(tmp_path, rows)
+    table = tables.methods(record, "small", "mnist")
+    assert table["method"].tolist() == ["FedAvg"]
+    assert table["seeds"].tolist() == [2]
+    assert table["accuracy"].tolist() == pytest.approx([92])
+    assert table["±"].tolist() == pytest.approx([12.706 * 2], rel=1e-3)  # t · s / √n, s = 2√2
+    assert "|  |" in page.markdown(table), "what is no number is an empty cell"
+    assert tables.lam_grid(record, "small", "mnist").empty
+    assert naming.method(rows[0][0].settings) == "FedAvg"
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["scale=medium"], "scale=medium is not one of paper, small"),
+        (["part=lamda"], "did you mean 'lambda'"),
+        (["lam=3"], "'lam=3' is not one of"),
+        (["scale"], "'scale' is not one of"),
+        (["jobs=two"], "jobs='two' is not a whole number"),
+        (["--lst"], "no option '--lst'"),
+    ],
+)
+def test_mistakes_are_one_line(argv, words, capsys):
+    assert command.main(argv) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+
+
+def test_the_page_is_what_the_record_says(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert page.PAGE.read_text() == page.page(Record()), "made by: python -m fedsparse.paper --page"
