@@ -62,7 +62,9 @@ def page(record: Record) -> str:
         parts += [f"## At {title}", _settings(scale)]
         parts += [part for dataset in DATASETS for part in _dataset(record, scale, dataset)]
         if len(tables.ablation(record, scale)) > 2:
-            parts += ["### What the papers leave open", OPEN_WORDS, markdown(tables.ablation(record, scale))]
+            smaller = ", ".join(f"`{name}={value}`" for name, value in SCALES[scale].ablation.items())
+            parts += ["### What the papers leave open", OPEN_WORDS + f" MNIST{smaller and f', {smaller}'}."]
+            parts += [markdown(tables.ablation(record, scale))]
     return "\n\n".join(parts) + "\n"
 
 

@@ -5,7 +5,7 @@ clients where they differ, 30, is ours: the papers' could not be read.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fedsparse.data import CLASSES
@@ -47,6 +47,8 @@ class Scale:
     by_dataset: dict[str, dict[str, Any]]
     lams: dict[str, tuple[float, ...]]
     """By data set, ascending, without 0."""
+    ablation: dict[str, Any] = field(default_factory=dict)
+    """What is smaller where settings are compared with each other alone."""
     seeds: int = 3
 
     def experiment(self, dataset: str, partition: str = "iid", **settings: Any) -> Experiment:
@@ -65,8 +67,9 @@ SCALES = {
     ),
     "small": Scale(
         {"precision": "bfloat16", "train_size": 10_000, "width": 0.25, "batch_size": 32, "evaluate_every": 3},
-        {"mnist": {"rounds": 30}, "cifar10": {"rounds": 39}, "cifar100": {"rounds": 39, "model": "conv6"}},
-        {"mnist": (1.0, 2.0, 4.0, 8.0), "cifar10": (0.5, 1.0, 2.0, 4.0), "cifar100": (0.5, 1.0, 2.0)},
+        {"mnist": {"rounds": 60}, "cifar10": {"rounds": 39}, "cifar100": {"rounds": 39, "model": "conv6"}},
+        {"mnist": (1.0, 2.0, 4.0, 5.0, 8.0), "cifar10": (0.5, 1.0, 2.0, 4.0), "cifar100": (0.5, 1.0, 2.0)},
+        {"train_size": 5_000, "rounds": 30},
     ),
 }
 """The small scale has a sixth of the images, and a batch that keeps the number of local steps near the papers'. At a
@@ -96,7 +99,7 @@ def _pairs(scale: Scale, chosen: Mapping[str, float]) -> Iterator[Experiment]:
 def _ablation(scale: Scale, chosen: Mapping[str, float]) -> Iterator[Experiment]:
     for change in OPEN.values():
         for lam in (0.0, ABLATION_LAM):
-            yield scale.experiment("mnist", lam=lam, **change)
+            yield scale.experiment("mnist", lam=lam, **scale.ablation, **change)
 
 
 def _rivals(scale: Scale, chosen: Mapping[str, float]) -> Iterator[Experiment]:

@@ -67,10 +67,10 @@ def lam_grid(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
 
 def ablation(record: Record, scale: str) -> "pandas.DataFrame":
     """A row for what was changed and each λ, MNIST, seed 0."""
-    rows = {}
+    plan, rows = SCALES[scale], {}
     for title, changes in OPEN.items():
         for lam in (0.0, ABLATION_LAM):
-            rows[f"{title}; λ = {lam:g}"] = [SCALES[scale].experiment("mnist", lam=lam, **changes)]
+            rows[f"{title}; λ = {lam:g}"] = [plan.experiment("mnist", lam=lam, **plan.ablation, **changes)]
     return _table(rows, record, "changed")
 
 
