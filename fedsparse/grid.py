@@ -1,7 +1,7 @@
 """Many runs side by side: done in parallel, compared in one table, collected in one tidy CSV that names what failed."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,15 +47,9 @@ def run_all(experiments: Sequence[Experiment], jobs: int = -1) -> list[Run]:
 
 def attempt_all(experiments: Sequence[Experiment], jobs: int = -1) -> list[Run | Failed]:
     """As `run_all`, but what fails is returned as `Failed`, in its place."""
-    return list(attempts(experiments, jobs))
-
-
-def attempts(experiments: Sequence[Experiment], jobs: int = -1, order: bool = True) -> Iterator[Run | Failed]:
-    """As `attempt_all`, one after the other: each as soon as it is there, or with `order` as soon as its turn comes."""
     import joblib
 
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator" if order else "generator_unordered")
-    return parallel(joblib.delayed(_attempt)(e) for e in experiments)
+    return joblib.Parallel(n_jobs=jobs)(joblib.delayed(_attempt)(e) for e in experiments)
 
 
 def _attempt(experiment: Experiment) -> Run | Failed:

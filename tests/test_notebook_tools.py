@@ -139,7 +139,11 @@ def house(tmp_path) -> Path:
         file.write_text(text)
     (tmp_path / "data" / "results").mkdir(parents=True)
     (tmp_path / "data" / "results" / "kept.csv").write_text("a\n1\n")
-    cells = ("", "from fedsparse import plots, run\nplots.bars()"), ("", "name = '../data/results/kept.csv'")
+    for folder in ("paper", "others"):
+        (tmp_path / "data" / "results" / folder).mkdir()
+        (tmp_path / "data" / "results" / folder / "runs.csv").write_text("a\n1\n")
+    names = "results = '../data/results'\nname = results + '/kept.csv'\nfolder = f'{results}/paper'"
+    cells = ("", "from fedsparse import plots, run\nplots.bars()"), ("", names)
     notebook = write(tmp_path / "notebooks" / "one.ipynb", *cells)
     node = notebooks.read(notebook)
     node.metadata["fedsparse"] = notebooks.stamp(node, tmp_path)
@@ -164,6 +168,8 @@ def test_a_notebook_rests_on_what_it_can_reach(house):
          ["fedsparse.core", "fedsparse.unused"]),
         ("fedsparse/plots/bars.py", "bars()", "bars(x=1)", ["fedsparse.plots.bars"]),
         ("data/results/kept.csv", "1", "2", ["data/results/kept.csv"]),
+        ("data/results/paper/runs.csv", "1", "2", ["data/results/paper/runs.csv"]),
+        ("data/results/others/runs.csv", "1", "2", []),
         ("notebooks/one.ipynb", "plots.bars()", "plots.bars();run()", ["its own cells"]),
         ("fedsparse/deep.py", "so deep", "deeper", []),
         ("fedsparse/deep.py", "How deep.", "How deep it is.", []),

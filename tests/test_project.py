@@ -20,7 +20,9 @@ ORDER = [
     "evaluation", "network_file", "history", "run_folder", "population", "federation", "grid", "lottery", "contests",
     "flower",
 ]  # fmt: skip
-DOORS = {"__init__", "__main__", "doctor", "notebooks", "plots", "checks", "course", "studies", "costs", "explore"}
+DOORS = {
+    "__init__", "__main__", "doctor", "notebooks", "plots", "checks", "course", "studies", "costs", "explore", "paper",
+}  # fmt: skip
 
 
 def requirement_name(text: str) -> str:

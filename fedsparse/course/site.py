@@ -23,6 +23,8 @@ ROOMS = {
     "Algorithms": ("algorithms", "algorithms.fedpm", "algorithms.thresholded", "algorithms.fedavg",
                    "algorithms.quantized", "algorithms.sign_sgd"),
     "The round loop, and what it leaves": ("population", "federation", "evaluation", "history", "run_folder", "grid"),
+    "The papers' experiments": ("paper", "paper.plan", "paper.record", "paper.tables", "paper.claims",
+                                "paper.pictures"),
     "By hand and in small": ("enumeration", "toy_coder", "subset_sums", "lottery", "contests"),
     "The λ explorer": ("explore", "explore.sweep", "explore.view"),
     "On Flower": ("flower", "flower.terms", "flower.client_app", "flower.server_app", "flower.nodes",
@@ -42,7 +44,7 @@ def build(root: Path, to: Path) -> Path:
     shutil.copytree(root / "docs", source)
     address = f"{repository(root)}/blob/{BRANCH}"
     for page in source.glob("*.md"):
-        page.write_text(_relinked(page.read_text().replace("](../notebooks/", "](notebooks/"), address))
+        page.write_text(_relinked(re.sub(r"\]\(\.\./(notebooks|figures)/", r"](\1/", page.read_text()), address))
     for folder in ("notebooks", "figures", "api"):
         (source / folder).mkdir(exist_ok=True)
     for notebook in sorted((root / "notebooks").glob("*.ipynb")):

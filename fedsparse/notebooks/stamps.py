@@ -32,14 +32,15 @@ def stamp(node: nbformat.NotebookNode, root: Path) -> dict[str, Any]:
     skipped = tagged(node, "install")
     cells = [c.source for c in node.cells if c.cell_type == "code" and c not in skipped]
     code = "\n".join(cells)
-    named = _texts(code)
-    kept = [p for p in sorted((root / "data" / "results").glob("*.csv")) if any(_names(text, p) for text in named)]
+    named, results = _texts(code), root / "data" / "results"
+    kept = [p.relative_to(results) for p in sorted(results.rglob("*.csv"))]
+    kept = [p for p in kept if any(_names(text, p) for text in named)]
     return {
         "cells": _hash(_bare(code).encode()),
         "modules": {
             name: _hash(_bare(file.read_text()).encode()) for name, file in sorted(modules(code, root).items())
         },
-        "data": {p.name: _hash(p.read_bytes()) for p in kept},
+        "data": {p.as_posix(): _hash((results / p).read_bytes()) for p in kept},
     }
 
 
@@ -129,7 +130,8 @@ def _texts(code: str) -> set[str]:
 
 
 def _names(text: str, file: Path) -> bool:
-    return text == file.stem or bool(re.search(rf"(^|/){re.escape(file.name)}$", text))
+    """Whether a text names a kept result: its stem, a path that ends with it, or one that ends with its folder."""
+    return text == file.stem or any(re.search(rf"(^|/){re.escape(part)}$", text) for part in file.parts)
 
 
 def _is_text(node: ast.AST) -> bool:

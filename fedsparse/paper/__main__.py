@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import joblib
 import torch
 
 from fedsparse.errors import FedsparseError, SettingError
 from fedsparse.experiment import Experiment, nearest
 from fedsparse.federation import Run
-from fedsparse.grid import attempts
+from fedsparse.grid import Failed, attempt_all
 from fedsparse.paper.listing import listing
 from fedsparse.paper.page import write
 from fedsparse.paper.plan import DATASETS, PARTS, SCALES, chosen_lams
@@ -67,7 +68,7 @@ def _run(call: Call, record: Record) -> Iterator[str]:
     jobs = call.jobs or (1 if torch.cuda.is_available() else -1)
     for part in _parts(call):
         missing = [e for e in call.members(part, record) if not record.row(e)]
-        for outcome in attempts(missing, jobs, order=False):
+        for outcome in _attempts(missing, jobs):
             name = f"{part}: {outcome.experiment.key}"
             if isinstance(outcome, Run):
                 record.add(outcome)
@@ -78,6 +79,13 @@ def _run(call: Call, record: Record) -> Iterator[str]:
             else:
                 print(f"{name}: failed: {outcome.why}", file=sys.stderr, flush=True)
                 yield outcome.why
+
+
+def _attempts(experiments: Sequence[Experiment], jobs: int) -> Iterator[Run | Failed]:
+    """Outcomes side by side, each as soon as it is there."""
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    for (outcome,) in parallel(joblib.delayed(attempt_all)([e], 1) for e in experiments):
+        yield outcome
 
 
 def _parts(call: Call) -> list[str]:
