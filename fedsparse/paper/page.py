@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from fedsparse import plots
 from fedsparse.paper import naming, tables
 from fedsparse.paper.claims import claims, survives
-from fedsparse.paper.pictures import LARGE, Picture, bills, curves
-from fedsparse.paper.plan import DATASETS, PARTITIONS, SCALES
+from fedsparse.paper.pictures import Picture, bills, curves
+from fedsparse.paper.plan import DATASETS, LARGE, PARTITIONS, SCALES
 from fedsparse.paper.record import Record
 
 if TYPE_CHECKING:

@@ -8,10 +8,8 @@ from matplotlib.figure import Figure
 
 from fedsparse import plots
 from fedsparse.paper import naming, tables
-from fedsparse.paper.plan import PARTITIONS, SCALES
+from fedsparse.paper.plan import LARGE, PARTITIONS, SCALES
 from fedsparse.paper.record import Record
-
-LARGE = {"paper": "the papers' scale", "small": "a smaller scale"}
 
 
 @dataclass(frozen=True)

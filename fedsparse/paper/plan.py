@@ -75,6 +75,8 @@ SCALES = {
 """The small scale has a sixth of the images, and a batch that keeps the number of local steps near the papers'. At a
 quarter of its width conv10 stayed at chance for as long as it was tried (15 rounds): conv6 takes its place."""
 
+LARGE = {"paper": "the papers' scale", "small": "a smaller scale"}
+
 
 @dataclass(frozen=True)
 class Part:

@@ -4,13 +4,14 @@
 network, are in percent; all are those of the last round. `runs` are the ends of the keys in `runs.csv`.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fedsparse.experiment import Experiment
 from fedsparse.grid import interval
 from fedsparse.paper import naming
-from fedsparse.paper.plan import ABLATION_LAM, DATASETS, OPEN, RIVALS, SCALES, chosen_lams
+from fedsparse.paper.plan import ABLATION_LAM, DATASETS, LARGE, OPEN, PARTITIONS, RIVALS, SCALES, chosen_lams
 from fedsparse.paper.record import Record
 
 if TYPE_CHECKING:
@@ -87,12 +88,30 @@ def methods(record: Record, scale: str, dataset: str, partition: str = "iid") ->
     return _table(groups(record, scale, dataset, partition), record, "method")
 
 
+def all_methods(record: Record) -> "pandas.DataFrame":
+    """`methods` of every scale, data set and partition, one below the other, with columns that say which."""
+    import pandas
+
+    found = []
+    for scale, dataset, partition in itertools.product(SCALES, DATASETS, PARTITIONS):
+        table = methods(record, scale, dataset, partition)
+        where = {"scale": LARGE[scale], "data": naming.TITLES[dataset], "clients hold": partition}
+        found += [table.assign(**where)[[*where, *table.columns]]] if len(table) else []
+    return pandas.concat(found, ignore_index=True) if found else pandas.DataFrame()
+
+
+def lam_grids(record: Record) -> Iterator[tuple[str, "pandas.DataFrame"]]:
+    """A title and the `lam_grid` of each scale and data set of which two λ are there."""
+    for scale, dataset in itertools.product(SCALES, DATASETS):
+        if len(table := lam_grid(record, scale, dataset)) > 1:
+            yield f"{naming.TITLES[dataset]}, {LARGE[scale]}", table
+
+
 def pairs(record: Record) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Scale, data set and `pair`, iid, of each that is there."""
-    for scale in SCALES:
-        for dataset in DATASETS:
-            if found := pair(record, scale, dataset):
-                yield scale, dataset, found
+    for scale, dataset in itertools.product(SCALES, DATASETS):
+        if found := pair(record, scale, dataset):
+            yield scale, dataset, found
 
 
 def digest(key: str) -> str:
