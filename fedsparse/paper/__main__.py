@@ -17,7 +17,7 @@ from fedsparse.federation import Run
 from fedsparse.grid import Failed, attempt_all
 from fedsparse.paper.listing import listing
 from fedsparse.paper.page import write
-from fedsparse.paper.plan import DATASETS, PARTS, SCALES, chosen_lams
+from fedsparse.paper.plan import DATASETS, LARGE, PARTS, SCALES, chosen_lams
 from fedsparse.paper.record import Record
 
 
@@ -42,11 +42,14 @@ class Call:
 
 def main(argv: Sequence[str]) -> int:
     """Do it; returns the exit code: 0 done, 2 a mistake in the call or runs that failed, 130 interrupted."""
+    flags = [a for a in argv if a.startswith("-")]
+    if {"-h", "--help"} & set(flags):
+        print(_help())
+        return 0
     try:
         call = _read([a for a in argv if not a.startswith("-")])
-        flags = [a for a in argv if a.startswith("-")]
         if flags not in ([], ["--list"], ["--page"]):
-            raise SettingError(f"no option {flags[-1]!r}: there are --list and --page")
+            raise SettingError(f"no option {flags[-1]!r}: there are --list and --page, one at a time")
         record = Record()
         if flags == ["--list"]:
             print(listing(call.scale, {p: call.members(p, record) for p in _parts(call)}, record))
@@ -64,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(call: Call, record: Record) -> Iterator[str]:
     """Do what is missing, part after part: the later ones may need a λ that the first has found."""
-    print(f"scale={call.scale}: {'the papers’' if call.scale == 'paper' else 'a smaller one, for a processor'}")
+    print(f"scale={call.scale}: {LARGE[call.scale]}; every finished run is kept, stopped ones go on", flush=True)
     jobs = call.jobs or (1 if torch.cuda.is_available() else -1)
     for part in _parts(call):
         missing = [e for e in call.members(part, record) if not record.row(e)]
@@ -108,6 +111,21 @@ def _read(words: Sequence[str]) -> Call:
         raise SettingError(f"jobs={jobs!r} is not a whole number of processes")
     scale = given.pop("scale", "paper" if torch.cuda.is_available() else "small")
     return Call(scale, **given, jobs=int(jobs))
+
+
+def _help() -> str:
+    parts = "\n".join(f"  {name:<10}{part.title}" for name, part in PARTS.items())
+    return f"""python -m fedsparse.paper            run what is missing, then write docs/reproduction.md
+python -m fedsparse.paper --list     what is done, what is missing, how long each takes
+python -m fedsparse.paper --page     write the page and its figures, run nothing
+
+scale=      {", ".join(SCALES)}: the papers' where there is a GPU, else small
+dataset=    {", ".join(DATASETS)}; all of them if none is named
+part=       one of these, in this order if none is named:
+{parts}
+data_root=  folder in which data sets are found, or downloaded to [data]
+out=        folder of run folders; a run that was cut off goes on from there [runs/paper]
+jobs=       runs side by side: every core of a processor, one on a GPU if none is named"""
 
 
 if __name__ == "__main__":

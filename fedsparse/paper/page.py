@@ -40,6 +40,19 @@ OPEN_WORDS = """One thing at a time changed from what the other runs use (`init=
 straight-through gradient, θ(0) = ½, clip 0.01), seed 0 (`part=ablation`). A λ belongs to its setting: the same λ in two
 rows is not the same pressure."""
 
+AGAIN = """## Making it again, and further
+
+```
+python -m fedsparse.paper --list                    # what is done, what is missing, how long each takes
+python -m fedsparse.paper                           # the next missing runs: scale=paper on a GPU, else scale=small
+python -m fedsparse.paper scale=paper dataset=mnist part=pairs jobs=4
+```
+
+A run that is in the record is not made again: to repeat one, delete its row in `runs.csv`. One that is cut off, by
+whatever, goes on from its last finished round, kept in `runs/paper/`; whoever computes in short pieces on borrowed
+machines takes that folder and `data/results/paper/` along. `scale=paper` has been written and tried on small networks,
+and not been run on a GPU yet."""
+
 
 def write(record: Record) -> Path:
     """Draw the figures, write the page, and return where it is."""
@@ -65,7 +78,7 @@ def page(record: Record) -> str:
             smaller = ", ".join(f"`{name}={value}`" for name, value in SCALES[scale].ablation.items())
             parts += ["### What the papers leave open", OPEN_WORDS + f" MNIST{smaller and f', {smaller}'}."]
             parts += [markdown(tables.ablation(record, scale))]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, AGAIN]) + "\n"
 
 
 def _claims(record: Record) -> str:
