@@ -16,20 +16,20 @@ from fedsparse.experiment import SETTINGS
 from fedsparse.paper import __main__ as command
 from fedsparse.paper import naming, page, tables
 from fedsparse.paper.claims import SAVINGS, claims, survives
-from fedsparse.paper.plan import DATASETS, PARTS, SCALES, Scale, chosen_lams
+from fedsparse.paper.plan import CASES, DATASETS, PARTS, SCALES, Scale, chosen_lams
 from fedsparse.paper.record import PLACES, Record, key_of
 
 ROOT = Path(__file__).parents[1]
 TINY = Scale(
     {"width": 0.02, "local_epochs": 1, "batch_size": 20, "rounds": 3},
-    {dataset: {} for dataset in DATASETS},
-    dict.fromkeys(DATASETS, (1.0,)),
+    {case: {} for case in DATASETS} | {"mnist-clip": {"clip": 0.001}},
+    dict.fromkeys(CASES, (1.0,)),
     seeds=2,
 )
 
 
 def members(part, scale, lams=None):
-    return list(PARTS[part].members(SCALES[scale], lams or dict.fromkeys(DATASETS, SCALES[scale].lams["mnist"][0])))
+    return list(PARTS[part].members(SCALES[scale], lams or dict.fromkeys(CASES, SCALES[scale].lams["mnist"][0])))
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_the_papers_scale_is_the_papers():
 
 def test_lambda_is_the_largest_that_loses_at_most_a_point(tmp_path, monkeypatch):
     lams = (1.0, 2.0, 4.0, 8.0)
-    plan = dataclasses.replace(TINY, lams=dict.fromkeys(DATASETS, lams))
+    plan = dataclasses.replace(TINY, lams=dict.fromkeys(CASES, lams))
     monkeypatch.setitem(SCALES, "small", plan)
     accuracies = [0.97, 0.965, 0.961, 0.955, 0.10]
     rows = [(plan.experiment("mnist", lam=v), result(a)) for v, a in zip((0.0, *lams), accuracies, strict=True)]
@@ -141,7 +141,7 @@ def test_a_damaged_record_is_one_line(tmp_path):
 
 def test_runs_enter_the_record_and_are_not_done_again(paper, capsys):
     assert command.main(["scale=small", "part=lambda", "dataset=mnist", "jobs=1"]) == 0
-    assert capsys.readouterr().out.count("accuracy") == 2
+    assert capsys.readouterr().out.count("accuracy") == 4, "λ = 0 and 1, with either clip"
     table = (paper / "data/results/paper/runs.csv").read_text()
     assert command.main(["scale=small", "part=lambda", "dataset=mnist", "data_root=nowhere", "out=else"]) == 0
     assert "accuracy" not in capsys.readouterr().out
@@ -157,13 +157,13 @@ def test_runs_enter_the_record_and_are_not_done_again(paper, capsys):
     assert "### MNIST, a smaller scale\n\nλ = 1 against FedPM" in text
     assert "### CIFAR-10, a smaller scale\n\nNot run." in text
     listed = json.loads((paper / "figures/index.json").read_text())
-    assert list(listed) == ["paper-small-mnist.png"]
+    assert list(listed) == ["paper-small-mnist-clip.png", "paper-small-mnist.png"]
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_done(paper, capsys):
     assert command.main(["scale=small", "part=lambda", "data_root=data", "jobs=1"]) == 2
     said = capsys.readouterr()
-    assert said.out.count("accuracy") == 2
+    assert said.out.count("accuracy") == 4
     assert "cifar10" in said.err
     assert "Traceback" not in said.err
 

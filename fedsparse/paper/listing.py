@@ -7,7 +7,7 @@ from typing import Any
 from fedsparse.experiment import Experiment
 from fedsparse.history import History
 from fedsparse.paper import naming
-from fedsparse.paper.plan import DATASETS, PARTS, chosen_lams
+from fedsparse.paper.plan import CASES, PARTS, chosen_lams
 from fedsparse.paper.record import Record
 from fedsparse.run_folder import RunFolder
 
@@ -39,7 +39,7 @@ def listing(scale: str, members: Mapping[str, Sequence[Experiment]], record: Rec
             lines.append(f"  {title:<58}{'; '.join(states)}")
     done = sum(1 for runs in members.values() for e in runs if record.row(e))
     total = sum(map(len, members.values()))
-    waiting = [naming.TITLES[d] for d in DATASETS if d not in chosen_lams(scale, record)]
+    waiting = [naming.TITLES[c] for c in CASES if c not in chosen_lams(scale, record)]
     lines.append(
         f"\nscale={scale}: {done} of {total} runs done; the rest takes about {left:.0f} minutes of one process"
     )
@@ -66,7 +66,8 @@ def expected(experiment: Experiment, record: Record) -> float | None:
 
 def _title(part: str, e: Experiment) -> str:
     settings: dict[str, Any] = e.settings
-    changed = f", {naming.change(settings)}" if part == "ablation" else ""
+    change = naming.change(settings)
+    changed = "" if change == "as chosen" else f", {change}"
     return f"{naming.TITLES[e.dataset]}, {naming.partition(settings)}, {naming.method(settings)}{changed}"
 
 

@@ -8,7 +8,7 @@ from fedsparse import plots
 from fedsparse.paper import naming, tables
 from fedsparse.paper.claims import claims, survives
 from fedsparse.paper.pictures import Picture, bills, curves
-from fedsparse.paper.plan import DATASETS, LARGE, PARTITIONS, SCALES
+from fedsparse.paper.plan import CASES, LARGE, PARTITIONS, SCALES
 from fedsparse.paper.record import Record
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ and not been run on a GPU yet."""
 def write(record: Record) -> Path:
     """Draw the figures, write the page, and return where it is."""
     for scale in SCALES:
-        for dataset in DATASETS:
-            for picture in _pictures(record, scale, dataset):
+        for case in CASES:
+            for picture in _pictures(record, scale, case):
                 plots.save(
                     picture.draw(), picture.name, alt=picture.alt, caption=picture.caption, folder=FIGURES,
-                    notebook="python -m fedsparse.paper", parameters={"scale": scale, "dataset": dataset},
+                    notebook="python -m fedsparse.paper", parameters={"scale": scale, "case": case},
                 )  # fmt: skip
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(record))
@@ -73,7 +73,7 @@ def page(record: Record) -> str:
     parts = [INTRODUCTION, "## Claims", _claims(record)]
     for scale, title in LARGE.items():
         parts += [f"## At {title}", _settings(scale)]
-        parts += [part for dataset in DATASETS for part in _dataset(record, scale, dataset)]
+        parts += [part for case in CASES for part in _case(record, scale, case)]
         if len(tables.ablation(record, scale)) > 2:
             smaller = ", ".join(f"`{name}={value}`" for name, value in SCALES[scale].ablation.items())
             parts += ["### What the papers leave open", OPEN_WORDS + f" MNIST{smaller and f', {smaller}'}."]
@@ -94,40 +94,40 @@ def _claims(record: Record) -> str:
 
 def _settings(scale: str) -> str:
     plan = SCALES[scale]
-    common = plan.experiment(DATASETS[0]).settings
+    common = plan.experiment("mnist").settings
     wanted = ("train_size", "width", "batch_size", "local_epochs", "optimizer", "lr", "init", "clip", "precision")
     said = ", ".join(f"`{name}={common[name]}`" for name in wanted)
-    rounds = ", ".join(f"{naming.TITLES[d]} {plan.experiment(d).rounds}" for d in DATASETS)
-    models = ", ".join(f"{naming.TITLES[d]} {plan.experiment(d).model}" for d in DATASETS)
+    rounds = ", ".join(f"{naming.TITLES[d]} {plan.experiment(d).rounds}" for d in CASES)
+    models = ", ".join(f"{naming.TITLES[d]} {plan.experiment(d).model}" for d in CASES)
     return (
         f"`python -m fedsparse.paper scale={scale}`. Networks: {models}; rounds: {rounds}; {said} (`train_size=0` is "
         f"all images). iid: 10 clients; c = 4 and c = 2 classes a client: 30 clients."
     )
 
 
-def _dataset(record: Record, scale: str, dataset: str) -> Iterator[str]:
-    title = naming.TITLES[dataset]
+def _case(record: Record, scale: str, case: str) -> Iterator[str]:
+    title = naming.TITLES[case]
     yield f"### {title}, {LARGE[scale]}"
-    grid = tables.lam_grid(record, scale, dataset)
+    grid = tables.lam_grid(record, scale, case)
     if grid.empty:
         yield "Not run."
         return
-    found = tables.pair(record, scale, dataset)
+    found = tables.pair(record, scale, case)
     if found:
-        yield survives(found, dataset)
+        yield survives(found, case)
         yield f"The runs: {', '.join(f'`{key}`' for key in found['keys'])}."
-    for picture in _pictures(record, scale, dataset):
+    for picture in _pictures(record, scale, case):
         yield f"![{picture.alt}](../figures/{picture.name}.png)\n\n*{picture.caption}*"
-    yield f"The λ grid, seed 0 (`part=lambda dataset={dataset}`):\n\n{markdown(grid)}"
+    yield f"The λ grid, seed 0 (`part=lambda dataset={CASES[case]}`):\n\n{markdown(grid)}"
     for partition in PARTITIONS:
-        table = tables.methods(record, scale, dataset, partition)
+        table = tables.methods(record, scale, case, partition)
         if len(table) > (2 if partition == "iid" else 0):
             part = "rivals" if partition == "iid" else "non-iid"
-            yield f"All methods, {partition} (`part={part} dataset={dataset}`):\n\n{markdown(table)}"
+            yield f"All methods, {partition} (`part={part} dataset={CASES[case]}`):\n\n{markdown(table)}"
 
 
-def _pictures(record: Record, scale: str, dataset: str) -> list[Picture]:
-    return [found for make in (curves, bills) if (found := make(record, scale, dataset))]
+def _pictures(record: Record, scale: str, case: str) -> list[Picture]:
+    return [found for make in (curves, bills) if (found := make(record, scale, case))]
 
 
 def markdown(table: "pandas.DataFrame") -> str:

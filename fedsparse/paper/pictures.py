@@ -22,29 +22,29 @@ class Picture:
     caption: str
 
 
-def curves(record: Record, scale: str, dataset: str) -> Picture | None:
+def curves(record: Record, scale: str, case: str) -> Picture | None:
     """Accuracy, entropy and measured uplink by round of FedPM and the chosen λ, iid; None before both are there."""
-    found = tables.pair(record, scale, dataset)
+    found = tables.pair(record, scale, case)
     if not found:
         return None
     plan, lam = SCALES[scale], found["lam"]
-    runs = [plan.experiment(dataset, seed=s, lam=v) for v in (0.0, lam) for s in found["seeds"]]
+    runs = [plan.experiment(case, seed=s, lam=v) for v in (0.0, lam) for s in found["seeds"]]
     columns = ("accuracy_expected", "bpp_entropy", "bpp_uplink")
-    title = f"{naming.TITLES[dataset]}, {LARGE[scale]}: FedPM and λ = {lam:g}"
+    title = f"{naming.TITLES[case]}, {LARGE[scale]}: FedPM and λ = {lam:g}"
     ends = "; ".join(f"{plots.LABELS[c]} {found['plain'][c]:.2f} and {found['sparse'][c]:.2f}" for c in columns)
     return Picture(
-        f"paper-{scale}-{dataset}",
+        f"paper-{scale}-{case}",
         lambda: plots.by_round(record.rounds(runs), columns, title=title),
         f"Three line charts by round, for λ = 0 and λ = {lam:g}. In the last round, means over seeds: {ends}.",
-        _caption(scale, dataset, f"seeds {found['seeds']}"),
+        _caption(scale, case, f"seeds {found['seeds']}"),
     )
 
 
-def bills(record: Record, scale: str, dataset: str) -> Picture | None:
+def bills(record: Record, scale: str, case: str) -> Picture | None:
     """Accuracy against all bytes, a panel a partition in which rivals have run; None without one."""
     panels = {}
     for partition in PARTITIONS:
-        runs = [e for group in tables.groups(record, scale, dataset, partition).values() for e in group]
+        runs = [e for group in tables.groups(record, scale, case, partition).values() for e in group]
         rounds = record.rounds(runs)
         if len(rounds) and rounds["algorithm"].nunique() > 1:
             panels[partition] = rounds
@@ -52,14 +52,14 @@ def bills(record: Record, scale: str, dataset: str) -> Picture | None:
         return None
     ends = []
     for partition in panels:
-        for row in tables.methods(record, scale, dataset, partition).to_dict("records"):
+        for row in tables.methods(record, scale, case, partition).to_dict("records"):
             whole = row["MB up"] + row["MB down"]
             ends.append(f"{partition}, {row['method']}: {row['accuracy']:.1f} % at {whole:.0f} MB")
     return Picture(
-        f"paper-{scale}-{dataset}-methods",
-        lambda: _bills(panels, f"{naming.TITLES[dataset]}, {LARGE[scale]}: accuracy against all bytes"),
+        f"paper-{scale}-{case}-methods",
+        lambda: _bills(panels, f"{naming.TITLES[case]}, {LARGE[scale]}: accuracy against all bytes"),
         f"Accuracy of the expected network against all bytes of a training. At the end: {'; '.join(ends)}.",
-        _caption(scale, dataset, "one to three seeds, as many as were run"),
+        _caption(scale, case, "one to three seeds, as many as were run"),
     )
 
 
@@ -73,10 +73,10 @@ def _bills(panels: Mapping[str, Any], title: str) -> Figure:
     return plots.tradeoff(table[table["accuracy_expected"].notna()], title=title)
 
 
-def _caption(scale: str, dataset: str, seeds: str) -> str:
-    run = SCALES[scale].experiment(dataset)
+def _caption(scale: str, case: str, seeds: str) -> str:
+    run = SCALES[scale].experiment(case)
     images = f"{run.train_size:,} training images" if run.train_size else "all training images"
     return (
-        f"{naming.TITLES[dataset]}, {images}, {run.model} at width {run.width:g}, {run.rounds} rounds, {seeds}. Mean "
-        f"over seeds, band: their range. python -m fedsparse.paper scale={scale} dataset={dataset}"
+        f"{naming.TITLES[case]}, {images}, {run.model} at width {run.width:g}, {run.rounds} rounds, {seeds}. Mean "
+        f"over seeds, band: their range. python -m fedsparse.paper scale={scale} dataset={run.dataset}"
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fedsparse.experiment import Experiment
 from fedsparse.grid import interval
 from fedsparse.paper import naming
-from fedsparse.paper.plan import ABLATION_LAM, DATASETS, LARGE, OPEN, PARTITIONS, RIVALS, SCALES, chosen_lams
+from fedsparse.paper.plan import ABLATION_LAM, CASES, LARGE, OPEN, PARTITIONS, RIVALS, SCALES, chosen_lams
 from fedsparse.paper.record import Record
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ SHOWN = {
 }
 
 
-def pair(record: Record, scale: str, dataset: str, partition: str = "iid") -> dict[str, Any] | None:
+def pair(record: Record, scale: str, case: str, partition: str = "iid") -> dict[str, Any] | None:
     """FedPM against the chosen λ, seed by seed; None before both are there for a seed.
 
     Returns:
@@ -36,11 +36,11 @@ def pair(record: Record, scale: str, dataset: str, partition: str = "iid") -> di
     """
     import pandas
 
-    lam = chosen_lams(scale, record).get(dataset)
+    lam = chosen_lams(scale, record).get(case)
     plan = SCALES[scale]
     found = []
     for seed in range(plan.seeds if lam else 0):
-        rows = [record.row(plan.experiment(dataset, partition, seed=seed, lam=v)) for v in (0.0, lam)]
+        rows = [record.row(plan.experiment(case, partition, seed=seed, lam=v)) for v in (0.0, lam)]
         if all(rows):
             found.append(rows)
     if not found:
@@ -60,10 +60,10 @@ def pair(record: Record, scale: str, dataset: str, partition: str = "iid") -> di
     }
 
 
-def lam_grid(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
+def lam_grid(record: Record, scale: str, case: str) -> "pandas.DataFrame":
     """A row a λ, seed 0."""
     plan = SCALES[scale]
-    return _table({f"{lam:g}": [plan.experiment(dataset, lam=lam)] for lam in (0.0, *plan.lams[dataset])}, record, "λ")
+    return _table({f"{lam:g}": [plan.experiment(case, lam=lam)] for lam in (0.0, *plan.lams[case])}, record, "λ")
 
 
 def ablation(record: Record, scale: str) -> "pandas.DataFrame":
@@ -75,17 +75,17 @@ def ablation(record: Record, scale: str) -> "pandas.DataFrame":
     return _table(rows, record, "changed")
 
 
-def groups(record: Record, scale: str, dataset: str, partition: str = "iid") -> dict[str, list[Experiment]]:
+def groups(record: Record, scale: str, case: str, partition: str = "iid") -> dict[str, list[Experiment]]:
     """By method, the runs of the plan, a seed each."""
-    plan, lam = SCALES[scale], chosen_lams(scale, record).get(dataset)
+    plan, lam = SCALES[scale], chosen_lams(scale, record).get(case)
     choices: list[dict[str, Any]] = [{}, *([{"lam": lam}] if lam else []), *({"algorithm": rival} for rival in RIVALS)]
-    found = [[plan.experiment(dataset, partition, seed=s, **c) for s in range(plan.seeds)] for c in choices]
+    found = [[plan.experiment(case, partition, seed=s, **c) for s in range(plan.seeds)] for c in choices]
     return {naming.method(group[0].settings): group for group in found}
 
 
-def methods(record: Record, scale: str, dataset: str, partition: str = "iid") -> "pandas.DataFrame":
+def methods(record: Record, scale: str, case: str, partition: str = "iid") -> "pandas.DataFrame":
     """A row a method, over its seeds."""
-    return _table(groups(record, scale, dataset, partition), record, "method")
+    return _table(groups(record, scale, case, partition), record, "method")
 
 
 def all_methods(record: Record) -> "pandas.DataFrame":
@@ -93,25 +93,25 @@ def all_methods(record: Record) -> "pandas.DataFrame":
     import pandas
 
     found = []
-    for scale, dataset, partition in itertools.product(SCALES, DATASETS, PARTITIONS):
-        table = methods(record, scale, dataset, partition)
-        where = {"scale": LARGE[scale], "data": naming.TITLES[dataset], "clients hold": partition}
+    for scale, case, partition in itertools.product(SCALES, CASES, PARTITIONS):
+        table = methods(record, scale, case, partition)
+        where = {"scale": LARGE[scale], "data": naming.TITLES[case], "clients hold": partition}
         found += [table.assign(**where)[[*where, *table.columns]]] if len(table) else []
     return pandas.concat(found, ignore_index=True) if found else pandas.DataFrame()
 
 
 def lam_grids(record: Record) -> Iterator[tuple[str, "pandas.DataFrame"]]:
     """A title and the `lam_grid` of each scale and data set of which two λ are there."""
-    for scale, dataset in itertools.product(SCALES, DATASETS):
-        if len(table := lam_grid(record, scale, dataset)) > 1:
-            yield f"{naming.TITLES[dataset]}, {LARGE[scale]}", table
+    for scale, case in itertools.product(SCALES, CASES):
+        if len(table := lam_grid(record, scale, case)) > 1:
+            yield f"{naming.TITLES[case]}, {LARGE[scale]}", table
 
 
 def pairs(record: Record) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Scale, data set and `pair`, iid, of each that is there."""
-    for scale, dataset in itertools.product(SCALES, DATASETS):
-        if found := pair(record, scale, dataset):
-            yield scale, dataset, found
+    for scale, case in itertools.product(SCALES, CASES):
+        if found := pair(record, scale, case):
+            yield scale, case, found
 
 
 def digest(key: str) -> str:
