@@ -4,21 +4,24 @@ Runs what is missing, the most telling first, each as far as it had not come. Ev
 once; stopped at any moment, the same call goes on.
 """
 
+import math
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import joblib
 import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from fedsparse.errors import FedsparseError, SettingError
+from fedsparse.errors import FedsparseError, RunError, SettingError
 from fedsparse.experiment import Experiment, nearest
 from fedsparse.federation import Run
 from fedsparse.grid import Failed, attempt_all
 from fedsparse.paper.listing import listing
 from fedsparse.paper.page import write
-from fedsparse.paper.plan import DATASETS, LARGE, PARTS, SCALES, chosen_lams
-from fedsparse.paper.record import Record
+from fedsparse.paper.plan import DATASETS, PARTS, SCALE_TITLES, SCALES, chosen_lams, members
+from fedsparse.paper.record import Record, sign
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,7 @@ class Call:
 
     def members(self, part: str, record: Record) -> list[Experiment]:
         """The runs of a part, those of the data set that was asked for."""
-        lams = chosen_lams(self.scale, record)
-        found = PARTS[part].members(SCALES[self.scale], lams)
+        found = members(part, self.scale, chosen_lams(self.scale, record))
         places = {"data_root": self.data_root, "out": self.out}
         return [e.replace(**places) for e in found if self.dataset in ("", e.dataset)]
 
@@ -67,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(call: Call, record: Record) -> Iterator[str]:
     """Do what is missing, part after part: the later ones may need a λ that the first has found."""
-    print(f"scale={call.scale}: {LARGE[call.scale]}; every finished run is kept, stopped ones go on", flush=True)
+    print(f"scale={call.scale}: {SCALE_TITLES[call.scale]}; every finished run is kept, stopped ones go on", flush=True)
     jobs = call.jobs or (1 if torch.cuda.is_available() else -1)
     for part in _parts(call):
         missing = [e for e in call.members(part, record) if not record.row(e)]
@@ -76,8 +78,9 @@ def _run(call: Call, record: Record) -> Iterator[str]:
             if isinstance(outcome, Run):
                 record.add(outcome)
                 last = outcome.history.last
-                print(f"{name}: accuracy {last['accuracy_expected']:.3f}, entropy {last['bpp_entropy']:.3f} bpp, "
-                      f"sent up {last['bpp_uplink']:.3f} bpp", flush=True)  # fmt: skip
+                rates = {"entropy": last["bpp_entropy"], "sent up": last["bpp_uplink"]}
+                said = ", ".join(f"{words} {rate:.3f} bpp" for words, rate in rates.items() if not math.isnan(rate))
+                print(f"{name}: accuracy {last['accuracy_expected']:.3f}, {said}", flush=True)
                 yield ""
             else:
                 print(f"{name}: failed: {outcome.why}", file=sys.stderr, flush=True)
@@ -86,9 +89,21 @@ def _run(call: Call, record: Record) -> Iterator[str]:
 
 def _attempts(experiments: Sequence[Experiment], jobs: int) -> Iterator[Run | Failed]:
     """Outcomes side by side, each as soon as it is there."""
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    for (outcome,) in parallel(joblib.delayed(attempt_all)([e], 1) for e in experiments):
-        yield outcome
+    try:
+        yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(map(joblib.delayed(_do), experiments))
+    except TerminatedWorkerError:
+        raise RunError("a run was ended from outside, perhaps for want of memory: a smaller jobs= may do") from None
+
+
+def _do(experiment: Experiment) -> Run | Failed:
+    signed = sign(experiment)
+    try:
+        (outcome,) = attempt_all([experiment], 1)
+    except (MemoryError, torch.OutOfMemoryError):
+        outcome = Failed(experiment, "the memory does not suffice: a smaller jobs= may do")
+    if not (signed.parent / "config.yaml").exists():  # nothing came of it: leave nothing behind
+        shutil.rmtree(signed.parent, ignore_errors=True)
+    return outcome
 
 
 def _parts(call: Call) -> list[str]:
@@ -124,7 +139,7 @@ dataset=    {", ".join(DATASETS)}; all of them if none is named
 part=       one of these, in this order if none is named:
 {parts}
 data_root=  folder in which data sets are found, or downloaded to [data]
-out=        folder of run folders; a run that was cut off goes on from there [runs/paper]
+out=        folder of run folders; a run that was cut off goes on from there, with the same data_root [runs/paper]
 jobs=       runs side by side: every core of a processor, one on a GPU if none is named"""
 
 

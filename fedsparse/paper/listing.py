@@ -14,7 +14,8 @@ from fedsparse.run_folder import RunFolder
 
 def listing(scale: str, members: Mapping[str, Sequence[Experiment]], record: Record) -> str:
     """A line for the seeds of each run, part by part: done, begun or missing, and minutes, measured or expected."""
-    lines, left, unknown = [], 0.0, 0
+    lines: list[str] = []
+    left: dict[str, float | None] = {}
     for part, experiments in members.items():
         lines.append(f"{PARTS[part].title} (part={part})")
         groups: dict[str, list[Experiment]] = {}
@@ -23,28 +24,23 @@ def listing(scale: str, members: Mapping[str, Sequence[Experiment]], record: Rec
         for title, runs in groups.items():
             states = []
             for e in runs:
-                row, minutes = record.row(e), expected(e, record)
-                if row:
+                if row := record.row(e):
                     states.append(f"seed {e.seed} done in {row['minutes']:.1f} min")
                     continue
-                begun = _rounds_done(e)
-                words = f"seed {e.seed} {f'begun, {begun} of {e.rounds} rounds' if begun else 'missing'}"
-                if minutes is None:
-                    unknown += 1
-                else:
-                    rest = minutes * (1 - begun / e.rounds)
-                    left += rest
-                    words += f", about {rest:.0f} min"
-                states.append(words)
+                begun, minutes = min(_rounds_done(e), e.rounds), expected(e, record)
+                rest = None if minutes is None else minutes * (1 - begun / e.rounds)
+                left[e.key] = rest
+                state = f"begun, {begun} of {e.rounds} rounds" if begun else "missing"
+                states.append(f"seed {e.seed} {state}" + ("" if rest is None else f", about {rest:.0f} min"))
             lines.append(f"  {title:<58}{'; '.join(states)}")
-    done = sum(1 for runs in members.values() for e in runs if record.row(e))
-    total = sum(map(len, members.values()))
+    every = {e.key for runs in members.values() for e in runs}  # some belong to more than one part
+    known = [rest for rest in left.values() if rest is not None]
     waiting = [naming.TITLES[c] for c in CASES if c not in chosen_lams(scale, record)]
-    lines.append(
-        f"\nscale={scale}: {done} of {total} runs done; the rest takes about {left:.0f} minutes of one process"
-    )
-    if unknown:
-        lines[-1] += f", and that of {unknown} runs that nothing like them has been measured for"
+    lines.append(f"\nscale={scale}: {len(every) - len(left)} of {len(every)} runs done")
+    if left:
+        lines[-1] += f"; the rest takes about {sum(known):.0f} minutes of one process"
+    if len(known) < len(left):
+        lines[-1] += f", without {len(left) - len(known)} runs like which none has been timed"
     if waiting:
         lines.append(f"more regularized runs on {', '.join(waiting)} follow when the λ grid there is done")
     return "\n".join(lines)
@@ -54,7 +50,12 @@ def expected(experiment: Experiment, record: Record) -> float | None:
     """Minutes that a run is expected to take: as many a round as the median of those like it; None without any."""
     if record.runs.empty:
         return None
-    like = {"dataset": experiment.dataset, "width": experiment.width, "train_size": experiment.train_size}
+    like = {
+        "dataset": experiment.dataset,
+        "model": experiment.model,
+        "width": experiment.width,
+        "train_size": experiment.train_size,
+    }
     for more in ({"algorithm": experiment.algorithm}, {}):
         rows = record.runs
         for name, value in {**like, **more}.items():
@@ -66,8 +67,7 @@ def expected(experiment: Experiment, record: Record) -> float | None:
 
 def _title(part: str, e: Experiment) -> str:
     settings: dict[str, Any] = e.settings
-    change = naming.change(settings)
-    changed = "" if change == "as chosen" else f", {change}"
+    changed = f", {naming.change(settings)}" if part == "ablation" else ", λ warmed up" * bool(e.lam_warmup)
     return f"{naming.TITLES[e.dataset]}, {naming.partition(settings)}, {naming.method(settings)}{changed}"
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from fedsparse.paper.plan import OPEN
 
-TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist-clip": "MNIST, clip 0.001"}
+TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist-warm-up": "MNIST, λ warmed up"}
 METHODS = {"fedpm": "FedPM", "top_mask": "Top-mask", "sign_sgd": "SignSGD, majority vote", "fedavg": "FedAvg"}
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from fedsparse import plots
 from fedsparse.paper import naming, tables
-from fedsparse.paper.plan import LARGE, PARTITIONS, SCALES
+from fedsparse.paper.plan import PARTITIONS, SCALE_TITLES, SCALES
 from fedsparse.paper.record import Record
 
 
@@ -30,7 +30,7 @@ def curves(record: Record, scale: str, case: str) -> Picture | None:
     plan, lam = SCALES[scale], found["lam"]
     runs = [plan.experiment(case, seed=s, lam=v) for v in (0.0, lam) for s in found["seeds"]]
     columns = ("accuracy_expected", "bpp_entropy", "bpp_uplink")
-    title = f"{naming.TITLES[case]}, {LARGE[scale]}: FedPM and λ = {lam:g}"
+    title = f"{naming.TITLES[case]}, {SCALE_TITLES[scale]}: FedPM and λ = {lam:g}"
     ends = "; ".join(f"{plots.LABELS[c]} {found['plain'][c]:.2f} and {found['sparse'][c]:.2f}" for c in columns)
     return Picture(
         f"paper-{scale}-{case}",
@@ -57,7 +57,7 @@ def bills(record: Record, scale: str, case: str) -> Picture | None:
             ends.append(f"{partition}, {row['method']}: {row['accuracy']:.1f} % at {whole:.0f} MB")
     return Picture(
         f"paper-{scale}-{case}-methods",
-        lambda: _bills(panels, f"{naming.TITLES[case]}, {LARGE[scale]}: accuracy against all bytes"),
+        lambda: _bills(panels, f"{naming.TITLES[case]}, {SCALE_TITLES[scale]}: accuracy against all bytes"),
         f"Accuracy of the expected network against all bytes of a training. At the end: {'; '.join(ends)}.",
         _caption(scale, case, "one to three seeds, as many as were run"),
     )

@@ -16,6 +16,7 @@ from filelock import FileLock
 from fedsparse.errors import RunError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import Run, device_of
+from fedsparse.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import pandas
@@ -65,7 +66,8 @@ class Record:
         if not keys or not tables:
             return pandas.DataFrame()
         settings = self.runs[self.runs["key"].isin(keys)].drop(columns=list(LAST))
-        return pandas.concat(tables).merge(settings, on="key")
+        merged = pandas.concat(tables).merge(settings, on="key")
+        return merged[merged["round"] <= merged["rounds"]]
 
     def add(self, done: Run) -> None:
         """Enter a finished run; its rounds first, so that what `runs.csv` names is there."""
@@ -83,19 +85,22 @@ class Record:
             "network_bytes": done.network_bytes,
             "parameters": done.network.masked.layout.n,
             "minutes": history["seconds"].sum() / 60,
-            "device": _device(e),
-            "commit": _commit(),
+            "data": _fingerprint(done),
+            **made_by(e),
             **done.versions,
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot write {self.folder}: {error.strerror or error}") from None
         with FileLock(self.folder / ".lock"):
             for name, new in ((_file(e), frame.assign(key=key)), ("runs.csv", pandas.DataFrame([row]))):
                 old = self._read(name)
                 others = old[old["key"] != key] if len(old) else old
                 table = pandas.concat([others, new]) if len(others) else new
                 order = [c for c in ("dataset", "key", "round") if c in table]
-                columns = ["key", *(c for c in new.columns if c != "key")]
-                self._write(name, table.sort_values(order)[columns])
+                columns = dict.fromkeys(["key", *new.columns, *table.columns])  # those of older rows stay
+                self._write(name, table.sort_values(order)[list(columns)])
             self.runs = self._read("runs.csv")
 
     def _read(self, name: str) -> "pandas.DataFrame":
@@ -105,14 +110,20 @@ class Record:
         if not file.exists():
             return pandas.DataFrame()
         try:
-            return pandas.read_csv(file, dtype={"key": str, "commit": str})
+            table = pandas.read_csv(file, dtype={"key": str, "commit": str})
         except (OSError, ValueError) as error:
             raise RunError(f"{file} cannot be read ({' '.join(str(error).split())[:100]}); restore it") from None
+        if not {"key", "rounds" if name == "runs.csv" else "round"} <= set(table):
+            raise RunError(f"{file} cannot be read (its first line names no columns of ours); restore it")
+        return table
 
     def _write(self, name: str, table: "pandas.DataFrame") -> None:
         partial = self.folder / f".{name}.partial"
         try:
-            table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6g")
+            with open(partial, "w", encoding="utf-8", newline="") as file:
+                table.to_csv(file, index=False, lineterminator="\n", float_format="%.6g")
+                file.flush()
+                os.fsync(file.fileno())
             os.replace(partial, self.folder / name)
         except OSError as error:
             raise RunError(f"cannot write {self.folder / name}: {error.strerror or error}") from None
@@ -120,6 +131,28 @@ class Record:
 
 def _file(experiment: Experiment) -> str:
     return f"rounds-{experiment.dataset}.csv"
+
+
+def sign(experiment: Experiment) -> Path:
+    """Note in the run folder on which device, and with which commit of this package, it is worked on from now."""
+    file = RunFolder(experiment).path / "made_by.csv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = file.read_text().splitlines() if file.exists() else []
+    file.write_text("\n".join(dict.fromkeys([*lines, f"{_device(experiment)};{_commit()}"])) + "\n")
+    return file
+
+
+def made_by(experiment: Experiment) -> dict[str, str]:
+    """`device` and `commit` of a run; several, if it was done in pieces on several."""
+    file = RunFolder(experiment).path / "made_by.csv"
+    lines = file.read_text().splitlines() if file.exists() else [f"{_device(experiment)};{_commit()}"]
+    parts = [dict.fromkeys(column) for column in zip(*(line.split(";") for line in lines), strict=True)]
+    return {"device": " and ".join(parts[0]), "commit": " and ".join(parts[1])}
+
+
+def _fingerprint(done: Run) -> str:
+    """Of the data."""
+    return str((RunFolder(done.experiment).load() or {}).get("data", ""))
 
 
 def _device(experiment: Experiment) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fedsparse.experiment import Experiment
 from fedsparse.grid import interval
 from fedsparse.paper import naming
-from fedsparse.paper.plan import ABLATION_LAM, CASES, LARGE, OPEN, PARTITIONS, RIVALS, SCALES, chosen_lams
+from fedsparse.paper.plan import ABLATION_LAM, CASES, OPEN, PARTITIONS, RIVALS, SCALE_TITLES, SCALES, chosen_lams
 from fedsparse.paper.record import Record
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def all_methods(record: Record) -> "pandas.DataFrame":
     found = []
     for scale, case, partition in itertools.product(SCALES, CASES, PARTITIONS):
         table = methods(record, scale, case, partition)
-        where = {"scale": LARGE[scale], "data": naming.TITLES[case], "clients hold": partition}
+        where = {"scale": SCALE_TITLES[scale], "data": naming.TITLES[case], "clients hold": partition}
         found += [table.assign(**where)[[*where, *table.columns]]] if len(table) else []
     return pandas.concat(found, ignore_index=True) if found else pandas.DataFrame()
 
@@ -104,7 +104,7 @@ def lam_grids(record: Record) -> Iterator[tuple[str, "pandas.DataFrame"]]:
     """A title and the `lam_grid` of each scale and data set of which two λ are there."""
     for scale, case in itertools.product(SCALES, CASES):
         if len(table := lam_grid(record, scale, case)) > 1:
-            yield f"{naming.TITLES[case]}, {LARGE[scale]}", table
+            yield f"{naming.TITLES[case]}, {SCALE_TITLES[scale]}", table
 
 
 def pairs(record: Record) -> Iterator[tuple[str, str, dict[str, Any]]]:
