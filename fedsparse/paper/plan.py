@@ -132,8 +132,10 @@ def _rivals(scale: Scale, chosen: Mapping[str, float]) -> Iterator[Experiment]:
 def _non_iid(scale: Scale, chosen: Mapping[str, float]) -> Iterator[Experiment]:
     for seed in range(scale.seeds):
         for dataset in DATASETS:
-            for partition in list(PARTITIONS)[1:]:
+            skewed = list(PARTITIONS)[1:]
+            for partition in skewed:
                 yield from _both(scale, dataset, chosen, seed=seed, partition=partition)
+            for partition in skewed:
                 yield from _others(scale, dataset, seed=seed, partition=partition)
 
 
