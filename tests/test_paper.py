@@ -293,11 +293,13 @@ def test_the_ablation_and_the_bills_show_each_run_once(tmp_path):
     rows += [(e, result(0.8)) for e in members("rivals", "small") if e.dataset == "mnist"]
     rows += [(scale.experiment("mnist", "c = 4"), result(0.7))]
     record = made_up(tmp_path, rows)
-    table = tables.ablation(record, "small")
-    assert table["entropy (bpp)"].tolist() == pytest.approx([0.9 - 0.01 * i for i in range(12)])
-    assert table["changed"].tolist()[0] == "as chosen; λ = 0"
-    assert table["runs"].nunique() == 12
-    assert [naming.change(e.settings) for e, _ in rows[2:12:2]] == [t.split(";")[0] for t in table["changed"][2::2]]
+    plain, sparse = (tables.ablation(record, "small", lam) for lam in (0.0, plan.ABLATION_LAM))
+    assert plain["entropy (bpp)"].tolist() == pytest.approx([0.9 - 0.02 * i for i in range(6)])
+    assert sparse["entropy (bpp)"].tolist() == pytest.approx([0.89 - 0.02 * i for i in range(6)])
+    assert plain["λ = 0"].tolist()[0] == "as chosen"
+    assert len({*plain["runs"], *sparse["runs"]}) == 12
+    assert "The most accurate: as chosen, 90.0 %." in page.page(record)
+    assert [naming.change(e.settings) for e, _ in rows[:12:2]] == plain["λ = 0"].tolist()
     for e, _ in rows[12:-1]:
         (tmp_path / "rounds-mnist.csv").open("a").write(f"{key_of(e)},1,0.8,1000,2000\n")
     text = (tmp_path / "rounds-mnist.csv").read_text()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fedsparse.experiment import Experiment
 from fedsparse.grid import interval
 from fedsparse.paper import naming
-from fedsparse.paper.plan import ABLATION_LAM, CASES, OPEN, PARTITIONS, RIVALS, SCALE_TITLES, SCALES, chosen_lams
+from fedsparse.paper.plan import CASES, OPEN, PARTITIONS, RIVALS, SCALE_TITLES, SCALES, chosen_lams
 from fedsparse.paper.record import Record
 
 if TYPE_CHECKING:
@@ -66,13 +66,11 @@ def lam_grid(record: Record, scale: str, case: str) -> "pandas.DataFrame":
     return _table({f"{lam:g}": [plan.experiment(case, lam=lam)] for lam in (0.0, *plan.lams[case])}, record, "λ")
 
 
-def ablation(record: Record, scale: str) -> "pandas.DataFrame":
-    """A row for what was changed and each λ, MNIST, seed 0."""
-    plan, rows = SCALES[scale], {}
-    for title, changes in OPEN.items():
-        for lam in (0.0, ABLATION_LAM):
-            rows[f"{title}; λ = {lam:g}"] = [plan.experiment("mnist", lam=lam, **plan.ablation, **changes)]
-    return _table(rows, record, "changed")
+def ablation(record: Record, scale: str, lam: float) -> "pandas.DataFrame":
+    """A row for what was changed, MNIST, seed 0."""
+    plan = SCALES[scale]
+    rows = {title: [plan.experiment("mnist", lam=lam, **plan.ablation, **more)] for title, more in OPEN.items()}
+    return _table(rows, record, f"λ = {lam:g}")
 
 
 def groups(record: Record, scale: str, case: str, partition: str = "iid") -> dict[str, list[Experiment]]:
