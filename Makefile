@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint notebooks course site bundle explorer bench bench-gpu flower-simulation flower-deployment lab clean
+.PHONY: help demo test lint notebooks course site bundle explorer paper bench bench-gpu flower-simulation flower-deployment lab clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-18s%s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ bundle: $(READY) ## all that a classroom without a network needs, with every whe
 
 explorer: $(READY) ## the λ explorer as one page, figures/lambda_explorer.html, from the kept sweep
 	$(BIN)/python -m fedsparse.explore figures/lambda_explorer.html
+
+paper: $(READY) ## the papers' experiments: the next missing runs, then docs/reproduction.md; stop it when you like
+	$(BIN)/python -m fedsparse.paper
 
 bench: $(READY) ## time everything; the table of benchmarks/RESULTS.md (a quarter of an hour, on a quiet machine)
 	$(BIN)/python -m benchmarks
