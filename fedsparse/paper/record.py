@@ -134,11 +134,18 @@ def _file(experiment: Experiment) -> str:
 
 
 def sign(experiment: Experiment) -> Path:
-    """Note in the run folder on which device, and with which commit of this package, it is worked on from now."""
+    """Note in the run folder on which device, and with which commit of this package, it is worked on from now.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
     file = RunFolder(experiment).path / "made_by.csv"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lines = file.read_text().splitlines() if file.exists() else []
-    file.write_text("\n".join(dict.fromkeys([*lines, f"{_device(experiment)};{_commit()}"])) + "\n")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = file.read_text().splitlines() if file.exists() else []
+        file.write_text("\n".join(dict.fromkeys([*lines, f"{_device(experiment)};{_commit()}"])) + "\n")
+    except OSError as error:
+        raise RunError(f"cannot write to out={experiment.out!r}: {error.strerror or error}") from None
     return file
 
 
