@@ -85,10 +85,10 @@ SCALES = {
         {
             "mnist": (1.0, 2.0, 4.0, 5.0, 8.0),
             "cifar10": (0.5, 1.0),
-            "cifar100": (0.25, 0.5),
+            "cifar100": (0.5,),
             "mnist-warm-up": (6.0, 8.0),
         },
-        {"train_size": 5_000, "rounds": 30},
+        {"train_size": 5_000, "rounds": 20},
     ),
 }
 """The small scale has a fifth or sixth of the images, and a smaller batch for nearly as many local steps. At a quarter
