@@ -23,7 +23,7 @@ from fedsparse.paper.record import PLACES, Record, key_of, sign
 ROOT = Path(__file__).parents[1]
 TINY = Scale(
     {"width": 0.02, "local_epochs": 1, "batch_size": 20, "rounds": 3},
-    {case: {} for case in DATASETS} | {"mnist-warm-up": {"lam_warmup": 2}},
+    {case: {} for case in DATASETS} | {case: {"lam_warmup": 2} for case in plan.WARM_UP},
     dict.fromkeys(CASES, (1.0,)),
     seeds=2,
 )

@@ -5,7 +5,13 @@ from typing import Any
 
 from fedsparse.paper.plan import OPEN
 
-TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", "mnist-warm-up": "MNIST, λ warmed up"}
+TITLES = {
+    "mnist": "MNIST",
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "mnist-warm-up": "MNIST, λ warmed up",
+    "cifar10-warm-up": "CIFAR-10, λ warmed up",
+}
 METHODS = {"fedpm": "FedPM", "top_mask": "Top-mask", "sign_sgd": "SignSGD, majority vote", "fedavg": "FedAvg"}
 
 
