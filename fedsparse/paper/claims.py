@@ -118,11 +118,12 @@ def _saving(record: Record, scale: str, case: str, partition: str) -> Verdict:
     if not found:
         return Verdict("not run")
     saved, up, lost = found["saved"]["bpp_entropy"], found["saved"]["bpp_uplink"], found["lost"]
+    by_seed = ", ".join(f"{-points:+.1f}" for points in found["lost_by_seed"])
     good = saved[0] >= SAVINGS[case] and equal(lost[0] / 100)
     return Verdict(
         "reached" if good else "not reached",
         f"λ = {found['lam']:g}: {_range(saved, 3)} bpp of entropy saved, accuracy "
-        f"{_range((-lost[0], lost[1]), 2, '+')} points; in measured bytes {_range(up, 3)} bpp up. "
+        f"{_range((-lost[0], lost[1]), 2, '+')} points (by seed {by_seed}); in measured bytes {_range(up, 3)} bpp up. "
         f"{len(found['seeds'])} of {found['of']} seeds",
     )
 

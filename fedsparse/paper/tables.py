@@ -31,7 +31,7 @@ def pair(record: Record, scale: str, case: str, partition: str = "iid") -> dict[
 
     Returns:
         `lam`; the `seeds` that are there, `of` how many; `plain` and `sparse`, means of every column of `runs.csv`
-        that has one; `lost`, points of accuracy, and what is `saved` of `bpp_entropy`, `bpp_uplink` and
+        that has one; `lost`, points of accuracy (and `lost_by_seed`), and what is `saved` of `bpp_entropy`, `bpp_uplink` and
         `bpp_downlink`, each a mean and a half-width; `keys` of the runs.
     """
     import pandas
@@ -54,6 +54,7 @@ def pair(record: Record, scale: str, case: str, partition: str = "iid") -> dict[
         "of": plan.seeds,
         "plain": plain.mean(numeric_only=True),
         "sparse": sparse.mean(numeric_only=True),
+        "lost_by_seed": [100 * float(lost) for lost in change["accuracy_expected"]],
         "lost": interval(100 * change.pop("accuracy_expected")),
         "saved": {name: interval(values) for name, values in change.items()},
         "keys": [*plain["key"], *sparse["key"]],
