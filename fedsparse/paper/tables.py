@@ -31,8 +31,8 @@ def pair(record: Record, scale: str, case: str, partition: str = "iid") -> dict[
 
     Returns:
         `lam`; the `seeds` that are there, `of` how many; `plain` and `sparse`, means of every column of `runs.csv`
-        that has one; `lost`, points of accuracy (and `lost_by_seed`), and what is `saved` of `bpp_entropy`, `bpp_uplink` and
-        `bpp_downlink`, each a mean and a half-width; `keys` of the runs.
+        that has one; `lost`, points of accuracy, also `lost_by_seed`, and what is `saved` of `bpp_entropy`,
+        `bpp_uplink` and `bpp_downlink`, each a mean and a half-width; `keys` of the runs.
     """
     import pandas
 
