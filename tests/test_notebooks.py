@@ -81,8 +81,9 @@ def test_the_index_of_figures_is_complete():
     assert set(listed) == {p.name for p in (ROOT / "figures").glob("*.png")}
     for name, entry in listed.items():
         assert set(entry) == {"alt", "caption", "notebook", "parameters"}, name
-        study = entry["notebook"].removeprefix("python -m fedsparse.studies ")
-        made_by = ROOT / "notebooks" / f"{study}.ipynb", ROOT / "data" / "results" / f"{study}.csv"
+        maker, kept = entry["notebook"].removeprefix("python -m fedsparse."), ROOT / "data" / "results"
+        study = kept / f"{maker.removeprefix('studies ')}.csv"
+        made_by = ROOT / "notebooks" / f"{maker}.ipynb", study, kept / maker / "runs.csv"
         assert any(file.exists() for file in made_by), name
 
 
