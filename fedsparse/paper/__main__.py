@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
         if flags == ["--list"]:
             print(listing(call.scale, {p: call.members(p, record) for p in _parts(call)}, record))
             return 0
-        failed = 0 if flags else sum(1 for why in _run(call, record) if why)
+        failed = 0 if flags else _run(call, record)
         print(f"the reproduction page: {write(record)}")
     except FedsparseError as error:
         print(f"fedsparse.paper: {error}", file=sys.stderr)
@@ -67,10 +67,10 @@ def main(argv: Sequence[str]) -> int:
     return 2 if failed else 0
 
 
-def _run(call: Call, record: Record) -> Iterator[str]:
-    """Do what is missing, part after part: the later ones may need a λ that the first has found."""
+def _run(call: Call, record: Record) -> int:
+    """Do what is missing, part after part, as later ones may need a λ that the first has found; how many failed."""
     print(f"scale={call.scale}: {SCALE_TITLES[call.scale]}; every finished run is kept, stopped ones go on", flush=True)
-    jobs = call.jobs or (1 if torch.cuda.is_available() else -1)
+    jobs, failed = call.jobs or (1 if torch.cuda.is_available() else -1), 0
     for part in _parts(call):
         missing = [e for e in call.members(part, record) if not record.row(e)]
         for outcome in _attempts(missing, jobs):
@@ -81,10 +81,10 @@ def _run(call: Call, record: Record) -> Iterator[str]:
                 rates = {"entropy": last["bpp_entropy"], "sent up": last["bpp_uplink"]}
                 said = ", ".join(f"{words} {rate:.3f} bpp" for words, rate in rates.items() if not math.isnan(rate))
                 print(f"{name}: accuracy {last['accuracy_expected']:.3f}, {said}", flush=True)
-                yield ""
             else:
                 print(f"{name}: failed: {outcome.why}", file=sys.stderr, flush=True)
-                yield outcome.why
+                failed += 1
+    return failed
 
 
 def _attempts(experiments: Sequence[Experiment], jobs: int) -> Iterator[Run | Failed]:

@@ -8,7 +8,7 @@ from fedsparse import plots
 from fedsparse.paper import naming, tables
 from fedsparse.paper.claims import claims, survives
 from fedsparse.paper.pictures import Picture, bills, curves
-from fedsparse.paper.plan import ABLATION_LAM, CASES, DATASETS, PARTITIONS, SCALE_TITLES, SCALES, TOLERANCE
+from fedsparse.paper.plan import ABLATION_LAM, CASES, DATASETS, PARTITIONS, SCALE_TITLES, SCALES, equal
 from fedsparse.paper.record import Record
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _case(record: Record, scale: str, case: str) -> Iterator[str]:
     for picture in _pictures(record, scale, case):
         yield f"![{picture.alt}](../figures/{picture.name}.png)\n\n*{picture.caption}*"
     yield f"The λ grid, seed 0 (`part=lambda dataset={CASES[case]}`):\n\n{markdown(grid)}"
-    for partition in PARTITIONS:
+    for partition in PARTITIONS if case in DATASETS else ("iid",):
         table = tables.methods(record, scale, case, partition)
         if len(table) > (1 if partition == "iid" else 0):
             part = "pairs and part=rivals" if partition == "iid" else "non-iid"
@@ -154,7 +154,7 @@ def _ablation(record: Record, scale: str) -> Iterator[str]:
         yield markdown(table)
         rows = table.to_dict("records")
         best = max(rows, key=lambda row: row["accuracy"])
-        near = [row for row in rows if row["accuracy"] >= best["accuracy"] - 100 * TOLERANCE]
+        near = [row for row in rows if equal((best["accuracy"] - row["accuracy"]) / 100)]
         cheap, title = min(near, key=lambda row: row["up (bpp)"]), table.columns[0]
         yield (
             f"The most accurate: {best[title]}, {best['accuracy']:.1f} %. Of those within a point of it, the cheapest "
