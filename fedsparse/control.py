@@ -35,9 +35,15 @@ def next_lam(experiment: Experiment, round: int, lam: float, rate: float, before
 
 
 def scheduled(experiment: Experiment, round: int) -> float:
-    """lam · min(1, (t − 1) / w) in round t, with a warm-up of w rounds; lam without."""
-    warmup = experiment.lam_warmup
-    return experiment.lam * min(1.0, (round - 1) / warmup) if warmup else experiment.lam
+    """λ of a round that no controller chooses.
+
+    With w = `lam_warmup` and d = `lam_delay`, λ in round t is lam · min(1, max(0, t − 1 − d) / w); without a warm-up it
+    is lam as soon as t > d, and 0 before.
+    """
+    late = max(0, round - 1 - experiment.lam_delay)
+    if experiment.lam_warmup:
+        return experiment.lam * min(1.0, late / experiment.lam_warmup)
+    return experiment.lam if round > experiment.lam_delay else 0.0
 
 
 def dual_step(lam: float, rate: float, before: float, target: float) -> float:

@@ -79,6 +79,9 @@ class Experiment:
     lam_warmup: int = _setting(
         0, "rounds over which λ rises linearly from 0 to lam; 0 is lam from the first round", low=0, high=100_000
     )
+    lam_delay: int = _setting(
+        0, "rounds at λ = 0 before lam, or its warm-up, begins: the network learns first", low=0, high=100_000
+    )
     target_bpp: float = _setting(
         0.0, "measured uplink, in bpp, that λ follows from lam on, by dual ascent; 0 leaves λ to lam", low=0, high=1
     )
@@ -129,8 +132,8 @@ class Experiment:
             object.__setattr__(self, f.name, _checked(f.name, getattr(self, f.name)))
         if self.cohort > self.clients:
             raise SettingError(f"cohort={self.cohort} is more than there are clients ({self.clients})")
-        if self.target_bpp and self.lam_warmup:
-            raise SettingError(f"target_bpp={self.target_bpp:g} chooses λ by itself from lam on: it needs lam_warmup=0")
+        if self.target_bpp and (scheduled := next((n for n in ("lam_warmup", "lam_delay") if getattr(self, n)), "")):
+            raise SettingError(f"target_bpp={self.target_bpp:g} chooses λ by itself from lam on: it needs {scheduled}=0")
         if self.target_bpp and self.codec == "packed":
             raise SettingError("target_bpp needs codec=context or shared: packed masks take 1 bpp whatever λ is")
         if self.codec == "shared" and (self.algorithm != "fedpm" or not self.clip):

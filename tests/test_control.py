@@ -10,10 +10,14 @@ from fedsparse import Experiment, Federation
 from fedsparse.control import MOST, SMALL, STEP, dual_step, first_lam, missed_target, next_lam
 
 
-def test_a_warm_up_rises_linearly_from_zero():
+def test_a_warm_up_rises_linearly_from_zero_and_a_delay_comes_before_it():
     warm = Experiment(lam=8, lam_warmup=4)
     lams = [first_lam(warm)] + [next_lam(warm, t, 0.0, 0.3, 0.3) for t in range(1, 7)]
     assert lams == [0, 2, 4, 6, 8, 8, 8]
+    late = warm.replace(lam_delay=2)
+    assert [first_lam(late)] + [next_lam(late, t, 0.0, 0.3, 0.3) for t in range(1, 8)] == [0, 0, 0, 2, 4, 6, 8, 8]
+    step = Experiment(lam=8, lam_delay=2)
+    assert [first_lam(step)] + [next_lam(step, t, 0.0, 0.3, 0.3) for t in range(1, 4)] == [0, 0, 8, 8]
     constant = Experiment(lam=8)
     assert [first_lam(constant), next_lam(constant, 1, 8, 0.3, 0.3)] == [8, 8]
 

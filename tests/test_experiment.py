@@ -30,6 +30,7 @@ from fedsparse.experiment import SETTINGS, schema_table
         ({"clip": 0, "lam": 1, "regularizer": "kl"}, ["clip > 0"]),
         ({"clip": 0, "target_bpp": 0.3, "regularizer": "entropy"}, ["clip > 0"]),
         ({"target_bpp": 0.3, "lam_warmup": 5}, ["target_bpp=0.3", "lam_warmup=0"]),
+        ({"target_bpp": 0.3, "lam_delay": 5}, ["target_bpp=0.3", "lam_delay=0"]),
         ({"target_bpp": 0.3, "codec": "packed"}, ["codec=context", "1 bpp"]),
         ({"partition": "shards", "size_skew": 1}, ["size_skew=1", "equal by definition"]),
         ({"partition": "dirichlet", "size_skew": 1}, ["size_skew=1", "unequal already"]),

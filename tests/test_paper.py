@@ -23,7 +23,7 @@ from fedsparse.paper.record import PLACES, Record, key_of, sign
 ROOT = Path(__file__).parents[1]
 TINY = Scale(
     {"width": 0.02, "local_epochs": 1, "batch_size": 20, "rounds": 3},
-    {case: {} for case in DATASETS} | {case: {"lam_warmup": 2} for case in plan.WARM_UP},
+    {case: {} for case in DATASETS} | {"mnist-warm-up": {"lam_warmup": 2}, "cifar10-delay": {"lam_delay": 2}},
     dict.fromkeys(CASES, (1.0,)),
     seeds=2,
 )
@@ -72,8 +72,9 @@ def test_the_plan_is_whole_and_repeats_nothing(scale):
         assert len(set(keys)) == len(keys), part
     for dataset in DATASETS:
         mine = [e for e in members("non-iid", scale) if e.dataset == dataset]
-        held = {(e.classes_per_client, e.algorithm, e.lam > 0, e.seed) for e in mine}
-        assert len(held) == len(mine) == 2 * 5 * 3, "c = 4 and 2, five methods, three seeds"
+        held = {(e.classes_per_client, e.algorithm, e.lam > 0, e.lam_warmup + e.lam_delay, e.seed) for e in mine}
+        ways = 5 + sum(of == dataset for of in CASES.values()) - 1
+        assert len(held) == len(mine) == 2 * ways * 3, "c = 4 and 2, five methods and a λ that comes late, three seeds"
         assert all(e.clients * e.classes_per_client >= len(range(100 if dataset == "cifar100" else 10)) for e in mine)
     seeds = [e.seed for e in members("pairs", scale)]
     assert seeds == sorted(seeds), "one seed everywhere tells more than three seeds in one place"
@@ -160,6 +161,13 @@ def test_a_run_done_in_pieces_names_every_place(tiny, tmp_path, monkeypatch):
     row = record.row(tiny)
     assert (row["device"], row["commit"]) == ("here and there", "here1 and there1")
     assert row["data"]
+
+
+def test_a_setting_that_came_later_had_its_default(tmp_path):
+    made_up(tmp_path, [(SCALES["small"].experiment("mnist"), result(0.9))])
+    table = pandas.read_csv(tmp_path / "runs.csv").drop(columns="lam_delay")
+    table.to_csv(tmp_path / "runs.csv", index=False)
+    assert list(Record(tmp_path).runs["lam_delay"]) == [0]
 
 
 def test_a_damaged_record_is_one_line(tmp_path):

@@ -16,7 +16,7 @@ from fedsparse.paper.tables import digest, pair
 
 FEDPM = "FedPM (abstract)"
 REGULARIZED = "regularized (a summary)"
-SAVINGS = {"mnist": 0.8, "cifar10": 0.31, "cifar100": 0.31, "mnist-warm-up": 0.8, "cifar10-warm-up": 0.31}
+SAVINGS = {"mnist": 0.8, "cifar10": 0.31, "cifar100": 0.31, "mnist-warm-up": 0.8, "cifar10-delay": 0.31}
 """Bits per parameter of entropy that regularized training is to save, at the least (CIFAR: 0.31 to 0.52)."""
 
 
@@ -43,9 +43,9 @@ def claims() -> Iterator[Claim]:
     yield Claim(FEDPM, "masks cost less than 1 bit per parameter", _below_one_bit)
     yield Claim(FEDPM, "the trained network is at least 32 times smaller than float32", _small_file)
     for partition in PARTITIONS:
-        for case in CASES if partition == "iid" else DATASETS:
+        for case in CASES:
             words = f"{naming.TITLES[case]}, {partition}: {SAVINGS[case]:g} bpp saved, at little loss of accuracy"
-            source = REGULARIZED if case in DATASETS else f"{REGULARIZED}, but our warm-up"
+            source = REGULARIZED if case in DATASETS else f"{REGULARIZED}, but our schedule"
             yield Claim(source, words, partial(_saving, case=case, partition=partition))
     yield Claim("regularized (abstract)", "up to five magnitudes cheaper; read here as five times", _five_times)
 
@@ -129,15 +129,19 @@ def _saving(record: Record, scale: str, case: str, partition: str) -> Verdict:
 
 
 def _five_times(record: Record, scale: str) -> Verdict:
+    """By what is asked in the paper's own way first; where only ours gets there, the verdict says so."""
     pairs = {case: found for case in CASES if (found := pair(record, scale, case))}
     if not pairs:
         return Verdict("not run")
-    words, factors = [], []
+    words, reached = [], []
     for case, found in pairs.items():
         entropy, up = (found["plain"][c] / found["sparse"][c] for c in ("bpp_entropy", "bpp_uplink"))
         words.append(f"{naming.TITLES[case]} {entropy:.1f} in entropy, {up:.1f} in measured bytes up")
-        factors += [entropy] if equal(found["lost"][0] / 100) else []
-    return Verdict("reached" if max(factors, default=0) >= 5 else "not reached", f"factors: {'; '.join(words)}")
+        reached += [case] if entropy >= 5 and equal(found["lost"][0] / 100) else []
+    evidence = f"factors: {'; '.join(words)}"
+    if reached and not set(reached) & set(DATASETS):
+        evidence = f"with a schedule of ours alone ({', '.join(naming.TITLES[c] for c in reached)}); {evidence}"
+    return Verdict("reached" if reached else "not reached", evidence)
 
 
 def _range(value: tuple[float, float], digits: int, sign: str = "") -> str:

@@ -67,8 +67,9 @@ def expected(experiment: Experiment, record: Record) -> float | None:
 
 def _title(part: str, e: Experiment) -> str:
     settings: dict[str, Any] = e.settings
-    changed = f", {naming.change(settings)}" if part == "ablation" else ", λ warmed up" * bool(e.lam_warmup)
-    return f"{naming.TITLES[e.dataset]}, {naming.partition(settings)}, {naming.method(settings)}{changed}"
+    changed = naming.change(settings) if part == "ablation" else naming.schedule(settings)
+    words = (naming.TITLES[e.dataset], naming.partition(settings), naming.method(settings), changed)
+    return ", ".join(word for word in words if word)
 
 
 def _rounds_done(experiment: Experiment) -> int:

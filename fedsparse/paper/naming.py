@@ -5,12 +5,13 @@ from typing import Any
 
 from fedsparse.paper.plan import OPEN
 
+LATE = {"lam_warmup": "λ warmed up", "lam_delay": "λ delayed"}
 TITLES = {
     "mnist": "MNIST",
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
-    "mnist-warm-up": "MNIST, λ warmed up",
-    "cifar10-warm-up": "CIFAR-10, λ warmed up",
+    "mnist-warm-up": f"MNIST, {LATE['lam_warmup']}",
+    "cifar10-delay": f"CIFAR-10, {LATE['lam_delay']}",
 }
 METHODS = {"fedpm": "FedPM", "top_mask": "Top-mask", "sign_sgd": "SignSGD, majority vote", "fedavg": "FedAvg"}
 
@@ -18,6 +19,11 @@ METHODS = {"fedpm": "FedPM", "top_mask": "Top-mask", "sign_sgd": "SignSGD, major
 def method(settings: Mapping[str, Any]) -> str:
     """`FedPM`, `regularized, λ = 4`, or a rival."""
     return f"regularized, λ = {settings['lam']:g}" if settings["lam"] else METHODS[settings["algorithm"]]
+
+
+def schedule(settings: Mapping[str, Any]) -> str:
+    """How λ comes late, in a few words; empty where it does not, as in the papers."""
+    return next((words for name, words in LATE.items() if settings[name]), "")
 
 
 def partition(settings: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from fedsparse import plots
 from fedsparse.paper import naming, tables
 from fedsparse.paper.claims import claims, survives
 from fedsparse.paper.pictures import Picture, bills, curves
-from fedsparse.paper.plan import ABLATION_LAM, CASES, DATASETS, PARTITIONS, SCALE_TITLES, SCALES, equal
+from fedsparse.paper.plan import ABLATION_LAM, CASES, DATASETS, LATE, PARTITIONS, SCALE_TITLES, SCALES, equal
 from fedsparse.paper.record import Record
 
 if TYPE_CHECKING:
@@ -21,7 +21,11 @@ SHARED = (
     "scores", "aggregation", "clip", "precision", "weight_lr", "server_lr", "density",
 )  # fmt: skip
 """Settings that are named for a whole scale."""
-DIGITS = {"seeds": 0, "accuracy": 1, "±": 1, "MB up": 1, "MB down": 1}
+DIGITS = {"seeds": 0, "accuracy": 1, "±": 1, "lowest": 1, "MB up": 1, "MB down": 1}
+SCHEDULES = {
+    "lam_warmup": "λ rises from 0 over the first {}, which neither paper does.",
+    "lam_delay": "λ is 0 in the first {}, which neither paper does.",
+}
 
 INTRODUCTION = """# Reproduction
 
@@ -38,7 +42,7 @@ missing, and how long each takes. A run that was not made has no number here and
 of the pooled frequency of ones in a sent mask, as in FedPM's code but before its clip; how the other paper counts
 could not be read. *Up* and *down* are measured: eight times the bytes of a message, header included, over the number
 of parameters, both in the last round; *MB* are those of all clients and rounds. ± is the half-width of a 95 % interval
-over seeds (Student's t).
+over seeds (Student's t), *lowest* the accuracy of the worst of them.
 
 A saving is *reached* if the means over the seeds that are there say so, and lose at most one point of accuracy. λ was
 chosen iid with seed 0, on the test images: the largest of a grid that loses at most that, or the smallest where none
@@ -124,17 +128,18 @@ def _case(record: Record, scale: str, case: str) -> Iterator[str]:
         yield "Not run."
         return
     found = tables.pair(record, scale, case)
-    if warm_up := SCALES[scale].by_case[case].get("lam_warmup"):
-        yield f"λ rises from 0 over the first {warm_up} rounds (`lam_warmup={warm_up}`), which neither paper does."
+    for name in LATE.get(case, ()):
+        rounds = SCALES[scale].by_case[case][name]
+        yield SCHEDULES[name].format(f"{rounds} rounds (`{name}={rounds}`)")
     if found:
         yield survives(found, case)
         yield f"The runs: {', '.join(f'`{key}`' for key in found['keys'])}."
     for picture in _pictures(record, scale, case):
         yield f"![{picture.alt}](../figures/{picture.name}.png)\n\n*{picture.caption}*"
     yield f"The λ grid, seed 0 (`part=lambda dataset={CASES[case]}`):\n\n{markdown(grid)}"
-    for partition in PARTITIONS if case in DATASETS else ("iid",):
+    for partition in PARTITIONS:
         table = tables.methods(record, scale, case, partition)
-        if len(table) > (1 if partition == "iid" else 0):
+        if len(table) > 1 or (partition != "iid" and case in DATASETS and len(table)):
             part = "pairs and part=rivals" if partition == "iid" else "non-iid"
             yield f"All methods, {partition} (`part={part} dataset={CASES[case]}`):\n\n{markdown(table)}"
 

@@ -34,9 +34,9 @@ def curves(record: Record, scale: str, case: str) -> Picture | None:
     ends = "; ".join(f"{plots.LABELS[c]} {found['plain'][c]:.2f} and {found['sparse'][c]:.2f}" for c in columns)
     return Picture(
         f"paper-{scale}-{case}",
-        lambda: plots.by_round(record.rounds(runs), columns, title=title),
+        lambda: plots.by_round(record.rounds(runs), columns, title=title, seeds="lines"),
         f"Three line charts by round, for λ = 0 and λ = {lam:g}. In the last round, means over seeds: {ends}.",
-        _caption(scale, case, f"seeds {found['seeds']}"),
+        _caption(scale, case, f"seeds {found['seeds']}, a line each"),
     )
 
 
@@ -59,7 +59,7 @@ def bills(record: Record, scale: str, case: str) -> Picture | None:
         f"paper-{scale}-{case}-methods",
         lambda: _bills(panels, f"{naming.TITLES[case]}, {SCALE_TITLES[scale]}: accuracy against all bytes"),
         f"Accuracy of the expected network against all bytes of a training. At the end: {'; '.join(ends)}.",
-        _caption(scale, case, "one to three seeds, as many as were run"),
+        _caption(scale, case, "one to three seeds, as many as were run. Mean over seeds, band: their range"),
     )
 
 
@@ -77,6 +77,6 @@ def _caption(scale: str, case: str, seeds: str) -> str:
     run = SCALES[scale].experiment(case)
     images = f"{run.train_size:,} training images" if run.train_size else "all training images"
     return (
-        f"{naming.TITLES[case]}, {images}, {run.model} at width {run.width:g}, {run.rounds} rounds, {seeds}. Mean "
-        f"over seeds, band: their range. python -m fedsparse.paper scale={scale} dataset={run.dataset}"
+        f"{naming.TITLES[case]}, {images}, {run.model} at width {run.width:g}, {run.rounds} rounds, {seeds}. "
+        f"python -m fedsparse.paper scale={scale} dataset={run.dataset}"
     )

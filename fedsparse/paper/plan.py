@@ -13,9 +13,9 @@ from fedsparse.experiment import Experiment
 from fedsparse.paper.record import Record
 
 DATASETS = ("mnist", "cifar10", "cifar100")
-CASES = {**dict(zip(DATASETS, DATASETS, strict=True)), "mnist-warm-up": "mnist", "cifar10-warm-up": "cifar10"}
-"""What a λ is chosen for: each data set; and two of them once more, with a λ that rises from 0 over the first rounds,
-which neither paper does: a network that has learned something bears a λ that would starve a new one."""
+CASES = {**dict(zip(DATASETS, DATASETS, strict=True)), "mnist-warm-up": "mnist", "cifar10-delay": "cifar10"}
+"""What a λ is chosen for: each data set; and two of them once more, with a λ that comes late, which neither paper has:
+a network that has learned something bears a λ that would starve a new one."""
 
 RIVALS = ("top_mask", "sign_sgd", "fedavg")
 PARTITIONS: dict[str, dict[str, Any]] = {
@@ -48,6 +48,10 @@ def equal(lost: float) -> bool:
     return round(lost, 6) <= TOLERANCE
 
 
+SCHEDULE = ("lam_warmup", "lam_delay")
+"""Settings that say nothing where λ is 0."""
+
+
 @dataclass(frozen=True)
 class Scale:
     """How large the same plan is done: what it changes in the papers' presets, and which λ it tries."""
@@ -65,14 +69,14 @@ class Scale:
         common = PARTITIONS[partition] | self.changes | self.by_case[case]
         e = Experiment.of(common | settings, preset=f"paper-{CASES[case]}")
         owners = -(-CLASSES[e.dataset] // e.classes_per_client) if e.partition == "classes" else 0
-        return e.replace(clients=max(e.clients, owners), lam_warmup=e.lam_warmup if e.lam else 0)
+        return e.replace(clients=max(e.clients, owners), **({} if e.lam else dict.fromkeys(SCHEDULE, 0)))
 
 
-WARM_UP = {"mnist-warm-up": {"lam_warmup": 20}, "cifar10-warm-up": {"lam_warmup": 25}}
+LATE = {"mnist-warm-up": {"lam_warmup": 20}, "cifar10-delay": {"lam_delay": 15}}
 SCALES = {
     "paper": Scale(
         {"precision": "bfloat16", "evaluate_every": 5},
-        {"mnist": {}, "cifar10": {}, "cifar100": {}, **WARM_UP},
+        {"mnist": {}, "cifar10": {}, "cifar100": {}, **LATE},
         dict.fromkeys(CASES, (1.0, 4.0, 16.0, 64.0)),
     ),
     "small": Scale(
@@ -81,15 +85,15 @@ SCALES = {
             "mnist": {"rounds": 60},
             "cifar10": {"rounds": 39},
             "cifar100": {"rounds": 24, "model": "conv6"},
-            "mnist-warm-up": {"rounds": 60} | WARM_UP["mnist-warm-up"],
-            "cifar10-warm-up": {"rounds": 39} | WARM_UP["cifar10-warm-up"],
+            "mnist-warm-up": {"rounds": 60} | LATE["mnist-warm-up"],
+            "cifar10-delay": {"rounds": 39} | LATE["cifar10-delay"],
         },
         {
             "mnist": (1.0, 2.0, 4.0, 5.0, 8.0),
             "cifar10": (0.5, 1.0),
             "cifar100": (0.5,),
             "mnist-warm-up": (6.0, 8.0),
-            "cifar10-warm-up": (1.0,),
+            "cifar10-delay": (1.0, 2.0),
         },
         {"train_size": 5_000, "rounds": 15},
     ),
@@ -136,8 +140,9 @@ def _non_iid(scale: Scale, chosen: Mapping[str, float]) -> Iterator[Experiment]:
     for seed in range(scale.seeds):
         for dataset in DATASETS:
             skewed = list(PARTITIONS)[1:]
-            for partition in skewed:
-                yield from _both(scale, dataset, chosen, seed=seed, partition=partition)
+            for case in (c for c, of in CASES.items() if of == dataset):
+                for partition in skewed:
+                    yield from _both(scale, case, chosen, seed=seed, partition=partition)
             for partition in skewed:
                 yield from _others(scale, dataset, seed=seed, partition=partition)
 

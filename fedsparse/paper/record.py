@@ -31,6 +31,8 @@ ROUND = (
 """Columns of `History` that are kept."""
 LAST = ROUND[1:-2]
 """Those of them whose value in the last round stands in `runs.csv` too."""
+COLUMNS = {name: f"{name}_setting" if name in ROUND else name for name in SETTINGS if name not in PLACES}
+"""Of `runs.csv`, by setting: `density` is both a setting and a rate."""
 
 
 def key_of(experiment: Experiment) -> str:
@@ -77,7 +79,7 @@ class Record:
         key, frame = key_of(e), history[list(ROUND)]
         row = {
             "key": key,
-            **{f"{n}_setting" if n in ROUND else n: getattr(e, n) for n in SETTINGS if n not in PLACES},
+            **{column: getattr(e, n) for n, column in COLUMNS.items()},
             **{n: frame[n].iloc[-1] for n in LAST},
             "uplink_highest": history["bpp_uplink"].max(),
             "megabytes_up": history["uplink_bytes"].sum() / 1e6,
@@ -115,7 +117,10 @@ class Record:
             raise RunError(f"{file} cannot be read ({' '.join(str(error).split())[:100]}); restore it") from None
         if not {"key", "rounds" if name == "runs.csv" else "round"} <= set(table):
             raise RunError(f"{file} cannot be read (its first line names no columns of ours); restore it")
-        return table
+        if name != "runs.csv":
+            return table
+        younger = {column: SETTINGS[n].default for n, column in COLUMNS.items() if column not in table}
+        return table.assign(**younger)  # a setting that came later had its default
 
     def _write(self, name: str, table: "pandas.DataFrame") -> None:
         partial = self.folder / f".{name}.partial"

@@ -1,7 +1,7 @@
 """The record as tables, a row a comparison: means over the seeds that are there; what was not run has no row.
 
-`±` is the half-width of the 95 % interval over seeds (Student's t), NaN for one seed. Accuracies, of the expected
-network, are in percent; all are those of the last round. `runs` are the ends of the keys in `runs.csv`.
+`±` is the half-width of the 95 % interval over seeds (Student's t), NaN for one seed; `lowest` that of the worst seed,
+since a mean over seeds of which one has starved describes none. Accuracies, of the expected network, are in percent; all are those of the last round. `runs` are the ends of the keys in `runs.csv`.
 """
 
 import itertools
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fedsparse.experiment import Experiment
 from fedsparse.grid import interval
 from fedsparse.paper import naming
-from fedsparse.paper.plan import CASES, OPEN, PARTITIONS, RIVALS, SCALE_TITLES, SCALES, chosen_lams
+from fedsparse.paper.plan import CASES, DATASETS, OPEN, PARTITIONS, RIVALS, SCALE_TITLES, SCALES, chosen_lams
 from fedsparse.paper.record import Record
 
 if TYPE_CHECKING:
@@ -64,20 +64,21 @@ def pair(record: Record, scale: str, case: str, partition: str = "iid") -> dict[
 def lam_grid(record: Record, scale: str, case: str) -> "pandas.DataFrame":
     """A row a λ, seed 0."""
     plan = SCALES[scale]
-    return _table({f"{lam:g}": [plan.experiment(case, lam=lam)] for lam in (0.0, *plan.lams[case])}, record, "λ")
+    return _one_seed({f"{lam:g}": [plan.experiment(case, lam=lam)] for lam in (0.0, *plan.lams[case])}, record, "λ")
 
 
 def ablation(record: Record, scale: str, lam: float) -> "pandas.DataFrame":
     """A row for what was changed, MNIST, seed 0."""
     plan = SCALES[scale]
     rows = {title: [plan.experiment("mnist", lam=lam, **plan.ablation, **more)] for title, more in OPEN.items()}
-    return _table(rows, record, f"λ = {lam:g}")
+    return _one_seed(rows, record, f"λ = {lam:g}")
 
 
 def groups(record: Record, scale: str, case: str, partition: str = "iid") -> dict[str, list[Experiment]]:
-    """By method, the runs of the plan, a seed each."""
+    """By method, the runs of the plan, a seed each; rivals stand under the data set itself alone."""
     plan, lam = SCALES[scale], chosen_lams(scale, record).get(case)
-    choices: list[dict[str, Any]] = [{}, *([{"lam": lam}] if lam else []), *({"algorithm": rival} for rival in RIVALS)]
+    rivals = [{"algorithm": rival} for rival in RIVALS if case in DATASETS]
+    choices: list[dict[str, Any]] = [{}, *([{"lam": lam}] if lam else []), *rivals]
     found = [[plan.experiment(case, partition, seed=s, **c) for s in range(plan.seeds)] for c in choices]
     return {naming.method(group[0].settings): group for group in found}
 
@@ -94,6 +95,8 @@ def all_methods(record: Record) -> "pandas.DataFrame":
     found = []
     for scale, case, partition in itertools.product(SCALES, CASES, PARTITIONS):
         table = methods(record, scale, case, partition)
+        if len(table) < 2 and case not in DATASETS:  # FedPM alone, which stands under the data set
+            continue
         where = {"scale": SCALE_TITLES[scale], "data": naming.TITLES[case], "clients hold": partition}
         found += [table.assign(**where)[[*where, *table.columns]]] if len(table) else []
     return pandas.concat(found, ignore_index=True) if found else pandas.DataFrame()
@@ -126,8 +129,14 @@ def _table(groups: Mapping[str, Iterable[Experiment]], record: Record, what: str
         found = [row for e in members if (row := record.row(e))]
         if found:
             frame = pandas.DataFrame(found)
-            accuracy, half = interval(100 * frame["accuracy_expected"])
+            accuracies = 100 * frame["accuracy_expected"]
+            accuracy, half = interval(accuracies)
+            over = {"seeds": len(found), "accuracy": accuracy, "±": half, "lowest": accuracies.min()}
             rates = {name: frame[column].mean() for name, column in SHOWN.items()}
-            runs = " ".join(digest(row["key"]) for row in found)
-            rows.append({what: title, "seeds": len(found), "accuracy": accuracy, "±": half, **rates, "runs": runs})
+            rows.append({what: title, **over, **rates, "runs": " ".join(digest(row["key"]) for row in found)})
     return pandas.DataFrame(rows)
+
+
+def _one_seed(groups: Mapping[str, Iterable[Experiment]], record: Record, what: str) -> "pandas.DataFrame":
+    """The same without what needs several seeds."""
+    return _table(groups, record, what).drop(columns=["seeds", "±", "lowest"], errors="ignore")

@@ -14,7 +14,7 @@ from fedsparse.plots.charts import (
 from fedsparse.plots.costs import bills, prices
 from fedsparse.plots.differences import partitions, points, stacked
 from fedsparse.plots.lottery import against_share, survivors
-from fedsparse.plots.page import adopt, png, save, show
+from fedsparse.plots.page import adopt, png, save, show, show_only
 from fedsparse.plots.precision import against, shrinking
 from fedsparse.plots.spread import spread
 from fedsparse.plots.sweeps import by_lam, lines, small_multiples
@@ -43,6 +43,7 @@ __all__ = [
     "probabilities",
     "save",
     "show",
+    "show_only",
     "shrinking",
     "small_multiples",
     "spread",

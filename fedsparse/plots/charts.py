@@ -37,7 +37,9 @@ def headline(figure: Figure, title: str) -> None:
     figure.suptitle(textwrap.fill(title, int(13 * figure.get_figwidth())), fontsize="medium")
 
 
-def by_round(table: "pandas.DataFrame", columns: tuple[str, ...], by: str = "lam", title: str = "") -> Figure:
+def by_round(
+    table: "pandas.DataFrame", columns: tuple[str, ...], by: str = "lam", title: str = "", seeds: str = "band"
+) -> Figure:
     """One panel a column, against the round: the mean over seeds, and their whole range as a band.
 
     Args:
@@ -45,14 +47,18 @@ def by_round(table: "pandas.DataFrame", columns: tuple[str, ...], by: str = "lam
         columns: of `fedsparse.history.COLUMNS`.
         by: the setting that tells the lines apart.
         title: what the figure shows.
+        seeds: "lines" for a line a seed instead: a mean over one that starves and one that lives describes neither.
     """
     name = "λ" if by == "lam" else by
+    several: dict[str, Any] = {"errorbar": ("pi", 100)}
+    if seeds == "lines":
+        several = {"units": "seed", "estimator": None, "linewidth": 1.2}
     labelled = table.assign(**{name: table[by].map(lambda v: f"{name} = {v:g}" if by == "lam" else str(v))})
     figure = Figure(figsize=(3.6 * len(columns), 3.4), layout="constrained")
     for i, (axes, column) in enumerate(zip(figure.subplots(1, len(columns), squeeze=False)[0], columns, strict=True)):
         seaborn.lineplot(
             labelled.dropna(subset=[column]), x="round", y=column, hue=name, style=name, ax=axes,
-            errorbar=("pi", 100), palette=OKABE_ITO[: labelled[name].nunique()], legend=i == 0,
+            palette=OKABE_ITO[: labelled[name].nunique()], legend=i == 0, **several,
         )  # fmt: skip
         axes.set(ylabel=LABELS.get(column, column), ylim=(0, 1.02) if table[column].max() <= 1.02 else (0, None))
         axes.grid(alpha=0.3)

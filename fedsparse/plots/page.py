@@ -73,9 +73,17 @@ def adopt(fresh: Path, folder: Path, notebook: str) -> None:
 
 def show(figure: Figure, name: str, *, alt: str, caption: str, **made_by: Any) -> None:
     """Put a figure on the notebook's page, and into a folder; all arguments are those of `save`."""
+    _on_the_page(save(figure, name, alt=alt, caption=caption, **made_by), alt, caption)
+
+
+def show_only(figure: Figure, *, alt: str, caption: str) -> None:
+    """Put a figure on the notebook's page alone: one that somebody else keeps in a folder."""
+    _on_the_page(png(figure), alt, caption)
+
+
+def _on_the_page(content: bytes, alt: str, caption: str) -> None:
     from IPython.display import HTML, display
 
-    content = save(figure, name, alt=alt, caption=caption, **made_by)
     source = base64.b64encode(content).decode()
     display(
         HTML(

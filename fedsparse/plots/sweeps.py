@@ -57,15 +57,23 @@ def small_multiples(points: Sequence[Any], title: str = "") -> Figure:
 
 
 def lines(panels: Mapping[str, Mapping[str, tuple[Any, Any]]], xlabels: Sequence[str], title: str = "") -> Figure:
-    """Shares from 0 to 1, one panel a y-label: named lines of x and y; x is logarithmic where its label says λ."""
-    figure = Figure(figsize=(4.6 * len(panels), 3.4), layout="constrained")
+    """Shares from 0 to 1, one panel a y-label: named lines of x and y; x is logarithmic where its label says λ.
+
+    Where all panels have the same names, one legend stands beside them.
+    """
+    alike = len(panels) > 1 and len({tuple(named) for named in panels.values()}) == 1
+    figure = Figure(figsize=(4.6 * len(panels) + 2.4 * alike, 3.4), layout="constrained")
     for i, ((ylabel, named), xlabel) in enumerate(zip(panels.items(), xlabels, strict=True)):
         axes = figure.add_subplot(1, len(panels), i + 1)
-        for (name, (x, y)), colour, marker, style in zip(named.items(), OKABE_ITO, "osD^", STYLES, strict=False):
-            axes.plot(x, y, label=name, color=colour, marker=marker, markersize=4, linestyle=style)
+        for j, (name, (x, y)) in enumerate(named.items()):
+            look = {"color": OKABE_ITO[j % 7], "marker": "osD^vPX"[j % 7], "linestyle": STYLES[j % 7]}
+            axes.plot(x, y, label=name, markersize=4, **look)
         axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.02), xscale="log" if "λ" in xlabel else "linear")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend()
+        if not alike:
+            axes.legend()
+    if alike:
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
     headline(figure, title)
     return figure
