@@ -132,8 +132,10 @@ class Experiment:
             object.__setattr__(self, f.name, _checked(f.name, getattr(self, f.name)))
         if self.cohort > self.clients:
             raise SettingError(f"cohort={self.cohort} is more than there are clients ({self.clients})")
-        if self.target_bpp and (scheduled := next((n for n in ("lam_warmup", "lam_delay") if getattr(self, n)), "")):
-            raise SettingError(f"target_bpp={self.target_bpp:g} chooses λ by itself from lam on: it needs {scheduled}=0")
+        for schedule in ("lam_warmup", "lam_delay"):
+            if self.target_bpp and getattr(self, schedule):
+                why = f"target_bpp={self.target_bpp:g} chooses λ by itself from lam on"
+                raise SettingError(f"{why}: it needs {schedule}=0")
         if self.target_bpp and self.codec == "packed":
             raise SettingError("target_bpp needs codec=context or shared: packed masks take 1 bpp whatever λ is")
         if self.codec == "shared" and (self.algorithm != "fedpm" or not self.clip):

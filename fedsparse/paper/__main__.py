@@ -5,6 +5,7 @@ once; stopped at any moment, the same call goes on.
 """
 
 import math
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -54,13 +55,16 @@ def main(argv: Sequence[str]) -> int:
             raise SettingError(f"no option {flags[-1]!r}: there are --list and --page, one at a time")
         record = Record()
         if flags == ["--list"]:
-            print(listing(call.scale, {p: call.members(p, record) for p in _parts(call)}, record))
+            print(listing(call.scale, {p: call.members(p, record) for p in _parts(call)}, record), flush=True)
             return 0
         failed = 0 if flags else _run(call, record)
         print(f"the reproduction page: {write(record)}")
     except FedsparseError as error:
         print(f"fedsparse.paper: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # whoever read has seen enough, as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("\nfedsparse.paper: stopped; the same command goes on from the last finished rounds", file=sys.stderr)
         return 130

@@ -1,7 +1,8 @@
 """The record as tables, a row a comparison: means over the seeds that are there; what was not run has no row.
 
 `±` is the half-width of the 95 % interval over seeds (Student's t), NaN for one seed; `lowest` that of the worst seed,
-since a mean over seeds of which one has starved describes none. Accuracies, of the expected network, are in percent; all are those of the last round. `runs` are the ends of the keys in `runs.csv`.
+since a mean over seeds of which one has starved describes none. Accuracies, of the expected network, are in percent;
+all are those of the last round. `runs` are the ends of the keys in `runs.csv`.
 """
 
 import itertools
