@@ -6,7 +6,6 @@ once; stopped at any moment, the same call goes on.
 
 import math
 import os
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,8 @@ from fedsparse.grid import Failed, attempt_all
 from fedsparse.paper.listing import listing
 from fedsparse.paper.page import write
 from fedsparse.paper.plan import DATASETS, PARTS, SCALE_TITLES, SCALES, chosen_lams, members
-from fedsparse.paper.record import Record, sign
+from fedsparse.paper.record import Record, rounds_done, sign, signature
+from fedsparse.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,14 @@ def _attempts(experiments: Sequence[Experiment], jobs: int) -> Iterator[Run | Fa
 
 
 def _do(experiment: Experiment) -> Run | Failed:
-    signed = sign(experiment)
+    if rounds_done(experiment) < experiment.rounds:
+        sign(experiment)
     try:
         (outcome,) = attempt_all([experiment], 1)
     except (MemoryError, torch.OutOfMemoryError):
         outcome = Failed(experiment, "the memory does not suffice: a smaller jobs= may do")
-    if not (signed.parent / "config.yaml").exists():  # nothing came of it: leave nothing behind
-        shutil.rmtree(signed.parent, ignore_errors=True)
+    if not RunFolder(experiment).path.exists():  # nothing came of it: leave nothing behind
+        signature(experiment).unlink(missing_ok=True)
     return outcome
 
 

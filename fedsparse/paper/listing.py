@@ -5,11 +5,9 @@ from statistics import median
 from typing import Any
 
 from fedsparse.experiment import Experiment
-from fedsparse.history import History
 from fedsparse.paper import naming
 from fedsparse.paper.plan import CASES, PARTS, chosen_lams
-from fedsparse.paper.record import Record
-from fedsparse.run_folder import RunFolder
+from fedsparse.paper.record import Record, rounds_done
 
 
 def listing(scale: str, members: Mapping[str, Sequence[Experiment]], record: Record) -> str:
@@ -27,7 +25,7 @@ def listing(scale: str, members: Mapping[str, Sequence[Experiment]], record: Rec
                 if row := record.row(e):
                     states.append(f"seed {e.seed} done in {row['minutes']:.1f} min")
                     continue
-                begun, minutes = min(_rounds_done(e), e.rounds), expected(e, record)
+                begun, minutes = min(rounds_done(e), e.rounds), expected(e, record)
                 rest = None if minutes is None else minutes * (1 - begun / e.rounds)
                 left[e.key] = rest
                 state = f"begun, {begun} of {e.rounds} rounds" if begun else "missing"
@@ -38,9 +36,10 @@ def listing(scale: str, members: Mapping[str, Sequence[Experiment]], record: Rec
     waiting = [naming.TITLES[c] for c in CASES if c not in chosen_lams(scale, record)]
     lines.append(f"\nscale={scale}: {len(every) - len(left)} of {len(every)} runs done")
     if left:
-        lines[-1] += f"; the rest takes about {sum(known):.0f} minutes of one process"
-    if len(known) < len(left):
-        lines[-1] += f", without {len(left) - len(known)} runs like which none has been timed"
+        untimed = len(left) - len(known)
+        parts = [f"about {sum(known):.0f} minutes of one process for {len(known)}"] if known else []
+        parts += [f"{untimed} like which none has been timed"] if untimed else []
+        lines[-1] += f"; left: {', and '.join(parts)}"
     if waiting:
         lines.append(f"more regularized runs on {', '.join(waiting)} follow when the λ grid there is done")
     return "\n".join(lines)
@@ -70,8 +69,3 @@ def _title(part: str, e: Experiment) -> str:
     changed = naming.change(settings) if part == "ablation" else naming.schedule(settings)
     words = (naming.TITLES[e.dataset], naming.partition(settings), naming.method(settings), changed)
     return ", ".join(word for word in words if word)
-
-
-def _rounds_done(experiment: Experiment) -> int:
-    file = RunFolder(experiment).path / "history.csv"
-    return len(History.from_csv(file.read_text())) if file.exists() else 0

@@ -1,6 +1,6 @@
 """Figures of the record: what is in it, and nothing else; with the words that go with them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,16 +27,16 @@ def curves(record: Record, scale: str, case: str) -> Picture | None:
     found = tables.pair(record, scale, case)
     if not found:
         return None
-    plan, lam = SCALES[scale], found["lam"]
-    runs = [plan.experiment(case, seed=s, lam=v) for v in (0.0, lam) for s in found["seeds"]]
+    plan, lam = SCALES[scale], found.lam
+    runs = [plan.experiment(case, seed=s, lam=v) for v in (0.0, lam) for s in found.seeds]
     columns = ("accuracy_expected", "bpp_entropy", "bpp_uplink")
     title = f"{naming.TITLES[case]}, {SCALE_TITLES[scale]}: FedPM and λ = {lam:g}"
-    ends = "; ".join(f"{plots.LABELS[c]} {found['plain'][c]:.2f} and {found['sparse'][c]:.2f}" for c in columns)
+    ends = "; ".join(f"{plots.LABELS[c]} {_ends(found.plain[c])} and {_ends(found.sparse[c])}" for c in columns)
     return Picture(
         f"paper-{scale}-{case}",
         lambda: plots.by_round(record.rounds(runs), columns, title=title, seeds="lines"),
-        f"Three line charts by round, for λ = 0 and λ = {lam:g}. In the last round, means over seeds: {ends}.",
-        _caption(scale, case, f"seeds {found['seeds']}, a line each"),
+        f"Three line charts by round, for λ = 0 and λ = {lam:g}. In the last round, by seed: {ends}.",
+        _caption(scale, case, f"seeds {found.seeds}, a line each"),
     )
 
 
@@ -71,6 +71,10 @@ def _bills(panels: Mapping[str, Any], title: str) -> Figure:
     for way in ("up", "down"):
         table[f"megabytes_{way}"] = table.groupby("key")[f"{way}link_bytes"].cumsum() / 1e6
     return plots.tradeoff(table[table["accuracy_expected"].notna()], title=title)
+
+
+def _ends(by_seed: Iterable[float]) -> str:
+    return ", ".join(f"{value:.2f}" for value in by_seed)
 
 
 def _caption(scale: str, case: str, seeds: str) -> str:

@@ -6,6 +6,7 @@ network and rounds of MNIST are ours, as no running code has any, and so are the
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from fedsparse.data import CLASSES
@@ -77,7 +78,7 @@ SCALES = {
     "paper": Scale(
         {"precision": "bfloat16", "evaluate_every": 5},
         {"mnist": {}, "cifar10": {}, "cifar100": {}, **LATE},
-        dict.fromkeys(CASES, (1.0, 4.0, 16.0, 64.0)),
+        dict.fromkeys(CASES, (0.25, 1.0, 4.0, 16.0)),
     ),
     "small": Scale(
         {"precision": "bfloat16", "train_size": 10_000, "width": 0.25, "batch_size": 32, "evaluate_every": 3},
@@ -113,9 +114,10 @@ class Part:
 
 
 def _lam_grid(scale: Scale, chosen: Mapping[str, float]) -> Iterator[Experiment]:
-    for case in CASES:
-        for lam in (0.0, *scale.lams[case]):
-            yield scale.experiment(case, lam=lam)
+    for cases in (DATASETS, LATE):  # the papers' own first, λ = 0 of all before the next λ of any
+        grids = [[scale.experiment(case, lam=lam) for lam in (0.0, *scale.lams[case])] for case in cases]
+        for level in zip_longest(*grids):
+            yield from (e for e in level if e)
 
 
 def _pairs(scale: Scale, chosen: Mapping[str, float]) -> Iterator[Experiment]:

@@ -16,6 +16,7 @@ from filelock import FileLock
 from fedsparse.errors import RunError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import Run, device_of
+from fedsparse.history import History
 from fedsparse.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Record:
             raise RunError(f"{file} cannot be read (its first line names no columns of ours); restore it")
         if name != "runs.csv":
             return table
-        younger = {column: SETTINGS[n].default for n, column in COLUMNS.items() if column not in table}
+        younger: dict[str, Any] = {column: SETTINGS[n].default for n, column in COLUMNS.items() if column not in table}
         return table.assign(**younger)  # a setting that came later had its default
 
     def _write(self, name: str, table: "pandas.DataFrame") -> None:
@@ -138,25 +139,36 @@ def _file(experiment: Experiment) -> str:
     return f"rounds-{experiment.dataset}.csv"
 
 
-def sign(experiment: Experiment) -> Path:
-    """Note in the run folder on which device, and with which commit of this package, it is worked on from now.
+def rounds_done(experiment: Experiment) -> int:
+    """How far its run folder has come."""
+    file = RunFolder(experiment).path / "history.csv"
+    return len(History.from_csv(file.read_text())) if file.exists() else 0
+
+
+def sign(experiment: Experiment) -> None:
+    """Note beside the run folder on which device, and with which commit of this package, it is worked on from now.
 
     Raises:
-        RunError: the folder cannot be written.
+        RunError: it cannot be written.
     """
-    file = RunFolder(experiment).path / "made_by.csv"
+    file = signature(experiment)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         lines = file.read_text().splitlines() if file.exists() else []
         file.write_text("\n".join(dict.fromkeys([*lines, f"{_device(experiment)};{_commit()}"])) + "\n")
     except OSError as error:
         raise RunError(f"cannot write to out={experiment.out!r}: {error.strerror or error}") from None
-    return file
+
+
+def signature(experiment: Experiment) -> Path:
+    """The file of `sign`: not in the folder, which a run that comes to nothing takes away."""
+    path = RunFolder(experiment).path
+    return path.with_name(f"{path.name}.made_by.csv")
 
 
 def made_by(experiment: Experiment) -> dict[str, str]:
     """`device` and `commit` of a run; several, if it was done in pieces on several."""
-    file = RunFolder(experiment).path / "made_by.csv"
+    file = signature(experiment)
     lines = file.read_text().splitlines() if file.exists() else [f"{_device(experiment)};{_commit()}"]
     parts = [dict.fromkeys(column) for column in zip(*(line.split(";") for line in lines), strict=True)]
     return {"device": " and ".join(parts[0]), "commit": " and ".join(parts[1])}

@@ -7,13 +7,27 @@ all are those of the last round. `runs` are the ends of the keys in `runs.csv`.
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fedsparse.data import CLASSES
 from fedsparse.experiment import Experiment
 from fedsparse.grid import interval
 from fedsparse.paper import naming
-from fedsparse.paper.plan import CASES, DATASETS, OPEN, PARTITIONS, RIVALS, SCALE_TITLES, SCALES, chosen_lams
-from fedsparse.paper.record import Record
+from fedsparse.paper.plan import (
+    CASES,
+    DATASETS,
+    OPEN,
+    PARTITIONS,
+    PARTS,
+    RIVALS,
+    SCALE_TITLES,
+    SCALES,
+    chosen_lams,
+    equal,
+    members,
+)
+from fedsparse.paper.record import Record, key_of
 
 if TYPE_CHECKING:
     import pandas
@@ -27,39 +41,64 @@ SHOWN = {
 }
 
 
-def pair(record: Record, scale: str, case: str, partition: str = "iid") -> dict[str, Any] | None:
-    """FedPM against the chosen λ, seed by seed; None before both are there for a seed.
+@dataclass(frozen=True)
+class Pair:
+    """FedPM against the chosen λ: `plain` and `sparse` have a row a seed, the same seeds.
 
-    Returns:
-        `lam`; the `seeds` that are there, `of` how many; `plain` and `sparse`, means of every column of `runs.csv`
-        that has one; `lost`, points of accuracy, also `lost_by_seed`, and what is `saved` of `bpp_entropy`,
-        `bpp_uplink` and `bpp_downlink`, each a mean and a half-width; `keys` of the runs.
+    To the columns of `runs.csv` come `bpp_entropy_overall` and `bpp_uplink_overall`, the means over all rounds.
     """
+
+    lam: float
+    of: int
+    """Seeds that there are to be."""
+    plain: "pandas.DataFrame"
+    sparse: "pandas.DataFrame"
+
+    @property
+    def seeds(self) -> list[int]:
+        return [int(s) for s in self.plain["seed"]]
+
+    @property
+    def keys(self) -> list[str]:
+        return [*self.plain["key"], *self.sparse["key"]]
+
+    @property
+    def lost(self) -> "pandas.Series":
+        """Points of accuracy, by seed."""
+        return 100 * self.saved("accuracy_expected")
+
+    @property
+    def equal(self) -> bool:
+        """Whether the mean loses no more than is allowed, and FedPM has learned at all: above twice the chance."""
+        chance = 1 / CLASSES[self.plain["dataset"].iloc[0]]
+        return equal(self.lost.mean() / 100) and self.plain["accuracy_expected"].mean() > 2 * chance
+
+    def saved(self, column: str) -> "pandas.Series":
+        """FedPM's less the regularized one's, by seed."""
+        return self.plain[column] - self.sparse[column]
+
+    def factor(self, column: str) -> float:
+        """How often the mean of the regularized ones goes into FedPM's."""
+        return float(self.plain[column].mean() / self.sparse[column].mean())
+
+
+def pair(record: Record, scale: str, case: str, partition: str = "iid") -> Pair | None:
+    """FedPM against the chosen λ, with the seeds for which both are there; None without any."""
     import pandas
 
     lam = chosen_lams(scale, record).get(case)
     plan = SCALES[scale]
-    found = []
-    for seed in range(plan.seeds if lam else 0):
-        rows = [record.row(plan.experiment(case, partition, seed=seed, lam=v)) for v in (0.0, lam)]
-        if all(rows):
-            found.append(rows)
-    if not found:
+    both = [
+        [plan.experiment(case, partition, seed=seed, lam=v) for v in (0.0, lam)]
+        for seed in range(plan.seeds if lam else 0)
+    ]
+    both = [runs for runs in both if all(record.row(e) for e in runs)]
+    if not lam or not both:
         return None
-    plain, sparse = (pandas.DataFrame(list(rows)) for rows in zip(*found, strict=True))
-    compared = ("accuracy_expected", "bpp_entropy", "bpp_uplink", "bpp_downlink")
-    change = {column: plain[column] - sparse[column] for column in compared}
-    return {
-        "lam": lam,
-        "seeds": [int(s) for s in plain["seed"]],
-        "of": plan.seeds,
-        "plain": plain.mean(numeric_only=True),
-        "sparse": sparse.mean(numeric_only=True),
-        "lost_by_seed": [100 * float(lost) for lost in change["accuracy_expected"]],
-        "lost": interval(100 * change.pop("accuracy_expected")),
-        "saved": {name: interval(values) for name, values in change.items()},
-        "keys": [*plain["key"], *sparse["key"]],
-    }
+    plain, sparse = (pandas.DataFrame([record.row(e) for e in runs]) for runs in zip(*both, strict=True))
+    rounds = record.rounds([e for runs in both for e in runs])
+    overall = rounds.groupby("key")[["bpp_entropy", "bpp_uplink"]].mean().add_suffix("_overall")
+    return Pair(lam, plan.seeds, plain.join(overall, on="key"), sparse.join(overall, on="key"))
 
 
 def lam_grid(record: Record, scale: str, case: str) -> "pandas.DataFrame":
@@ -110,11 +149,28 @@ def lam_grids(record: Record) -> Iterator[tuple[str, "pandas.DataFrame"]]:
             yield f"{naming.TITLES[case]}, {SCALE_TITLES[scale]}", table
 
 
-def pairs(record: Record) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def pairs(record: Record) -> Iterator[tuple[str, str, Pair]]:
     """Scale, data set and `pair`, iid, of each that is there."""
     for scale, case in itertools.product(SCALES, CASES):
         if found := pair(record, scale, case):
             yield scale, case, found
+
+
+def unplanned(record: Record) -> "pandas.DataFrame":
+    """A row a run that the plan does not have any more: what was tried and given up is told too."""
+    import pandas
+
+    planned = {
+        key_of(e) for scale in SCALES for part in PARTS for e in members(part, scale, chosen_lams(scale, record))
+    }
+    table = []
+    for found in record.runs[~record.runs["key"].isin(planned)].to_dict("records") if len(record.runs) else []:
+        row = {str(name): value for name, value in found.items()}
+        words = (naming.TITLES[row["dataset"]], naming.partition(row), naming.method(row), naming.schedule(row))
+        over = {"seed": int(row["seed"]), "accuracy": 100 * row["accuracy_expected"]}
+        rates = {name: row[column] for name, column in SHOWN.items()}
+        table.append({"run": ", ".join(w for w in words if w), **over, **rates, "runs": digest(row["key"])})
+    return pandas.DataFrame(table)
 
 
 def digest(key: str) -> str:
@@ -126,8 +182,8 @@ def _table(groups: Mapping[str, Iterable[Experiment]], record: Record, what: str
     import pandas
 
     rows = []
-    for title, members in groups.items():
-        found = [row for e in members if (row := record.row(e))]
+    for title, runs in groups.items():
+        found = [row for e in runs if (row := record.row(e))]
         if found:
             frame = pandas.DataFrame(found)
             accuracies = 100 * frame["accuracy_expected"]

@@ -66,8 +66,8 @@ def lines(panels: Mapping[str, Mapping[str, tuple[Any, Any]]], xlabels: Sequence
     for i, ((ylabel, named), xlabel) in enumerate(zip(panels.items(), xlabels, strict=True)):
         axes = figure.add_subplot(1, len(panels), i + 1)
         for j, (name, (x, y)) in enumerate(named.items()):
-            look = {"color": OKABE_ITO[j % 7], "marker": "osD^vPX"[j % 7], "linestyle": STYLES[j % 7]}
-            axes.plot(x, y, label=name, markersize=4, **look)
+            marker, style = "osD^vPX"[j % 7], STYLES[j % 7]
+            axes.plot(x, y, label=name, color=OKABE_ITO[j % 7], marker=marker, markersize=4, linestyle=style)
         axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.02), xscale="log" if "λ" in xlabel else "linear")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
