@@ -388,7 +388,7 @@ def test_the_ablation_and_the_bills_show_each_run_once(tmp_path):
     assert "The most accurate: as chosen, 90.0 %." in page.page(record)
     assert [naming.change(e.settings) for e, _ in rows[:12:2]] == plain["λ = 0"].tolist()
     picture = pictures.bills(record, "small", "mnist")
-    assert "iid, Top-mask: 80.0 % at 3 MB" in picture.alt
+    assert "iid, Top-mask: 80.0, 80.0, 80.0 % at 3 MB" in picture.alt
     assert "c = 4" not in picture.alt, "no rival has run there"
     assert [axes.get_title() for axes in picture.draw().axes if axes.get_title()] == ["iid"]
     assert pictures.bills(record, "small", "cifar10") is None

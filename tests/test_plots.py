@@ -22,6 +22,25 @@ def test_no_line_is_dropped(count):
     assert legend(other) == [list(named), ["another"]]
 
 
+def test_bills_of_a_mean_or_a_line_a_seed():
+    rows = [
+        {"panel": panel, "line": line, "seed": seed, "round": r, "megabytes_up": r, "megabytes_down": r + seed}
+        | {"accuracy_expected": 0.5 + 0.1 * seed}
+        for panel, line, seeds in (("left", "a", 2), ("right", "a", 1), ("right", "b", 3))
+        for seed in range(seeds)
+        for r in (1, 2)
+    ]
+    drawn = {}
+    for seeds in ("band", "lines"):
+        figure = plots.tradeoff(pandas.DataFrame(rows), seeds=seeds)
+        assert legend(figure) == [["a", "b"]], "also what only the second panel has"
+        drawn[seeds] = [
+            [tuple(line.get_ydata()) for line in axes.lines if len(line.get_xdata())] for axes in figure.axes
+        ]
+    assert drawn["band"] == [[pytest.approx((0.55, 0.55))], [pytest.approx((0.5, 0.5)), pytest.approx((0.6, 0.6))]]
+    assert [len(lines) for lines in drawn["lines"]] == [2, 4]
+
+
 def test_a_mean_with_a_band_or_a_line_a_seed():
     rows = [
         {"round": r, "seed": seed, "lam": lam, "accuracy": 0.1 * r + 0.01 * seed + lam}

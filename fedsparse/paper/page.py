@@ -168,7 +168,7 @@ def _case(record: Record, scale: str, case: str) -> Iterator[str]:
         if len(table) > 1 or (partition != "iid" and case in DATASETS and len(table)):
             part = "pairs` and `part=rivals" if partition == "iid" else "non-iid"
             left = [m for m in naming.METHODS.values() if case in DATASETS and m not in list(table["method"])]
-            without = f", not run: {', '.join(left)}" if left else ""
+            without = f", not run: {'; '.join(left)}" if left else ""
             yield f"By method, {partition} (`part={part} dataset={CASES[case]}`){without}:\n\n{markdown(table)}"
 
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from fedsparse import plots
+from fedsparse.experiment import Experiment
 from fedsparse.paper import naming, tables
-from fedsparse.paper.plan import PARTITIONS, SCALE_TITLES, SCALES
+from fedsparse.paper.naming import LATE
+from fedsparse.paper.plan import CASES, PARTITIONS, SCALE_TITLES, SCALES
 from fedsparse.paper.record import Record
 
 
@@ -41,36 +44,50 @@ def curves(record: Record, scale: str, case: str) -> Picture | None:
 
 
 def bills(record: Record, scale: str, case: str) -> Picture | None:
-    """Accuracy against all bytes, a panel a partition in which rivals have run; None without one."""
-    panels = {}
+    """Accuracy against all bytes of all that was tried on a data set, a panel a partition in which rivals have run.
+
+    None without one, and for a case of ours: its lines stand in the figure of its data set.
+    """
+    panels, ends = {}, []
     for partition in PARTITIONS:
-        runs = [e for group in tables.groups(record, scale, case, partition).values() for e in group]
-        rounds = record.rounds(runs)
-        if len(rounds) and rounds["algorithm"].nunique() > 1:
-            panels[partition] = rounds
+        lines = _lines(record, scale, case, partition)
+        rounds = record.rounds([e for group in lines.values() for e in group])
+        if not len(rounds) or rounds["algorithm"].nunique() < 2:
+            continue
+        panels[partition] = rounds
+        for line, group in lines.items():
+            if rows := [row for e in group if (row := record.row(e))]:
+                reached = ", ".join(f"{100 * row['accuracy_expected']:.1f}" for row in rows)
+                whole = mean(row["megabytes_up"] + row["megabytes_down"] for row in rows)
+                ends.append(f"{partition}, {line}: {reached} % at {whole:.0f} MB")
     if not panels:
         return None
-    ends = []
-    for partition in panels:
-        for row in tables.methods(record, scale, case, partition).to_dict("records"):
-            whole = row["MB up"] + row["MB down"]
-            ends.append(f"{partition}, {row['method']}: {row['accuracy']:.1f} % at {whole:.0f} MB")
     return Picture(
         f"paper-{scale}-{case}-methods",
         lambda: _bills(panels, f"{naming.TITLES[case]}, {SCALE_TITLES[scale]}: accuracy against all bytes"),
-        f"Accuracy of the expected network against all bytes of a training. At the end: {'; '.join(ends)}.",
-        _caption(scale, case, "one to three seeds, as many as were run. Mean over seeds, band: their range"),
+        f"Accuracy of the expected network against all bytes of a training. At the end, by seed: {'; '.join(ends)}.",
+        _caption(scale, case, "one to three seeds, as many as were run, a line each"),
     )
+
+
+def _lines(record: Record, scale: str, dataset: str, partition: str) -> dict[str, list[Experiment]]:
+    cases = [case for case, of in CASES.items() if of == dataset == CASES[dataset]]
+    groups = [group for case in cases for group in tables.groups(record, scale, case, partition).values()]
+    return {_line(group[-1].settings): group for group in groups}
+
+
+def _line(settings: Mapping[str, Any]) -> str:
+    return ", ".join(words for words in (naming.method(settings), naming.schedule(settings)) if words)
 
 
 def _bills(panels: Mapping[str, Any], title: str) -> Figure:
     import pandas
 
     table = pandas.concat([rounds.assign(panel=partition) for partition, rounds in panels.items()])
-    table["line"] = [naming.method(row) for row in table[["lam", "algorithm"]].to_dict("records")]
+    table["line"] = [_line(row) for row in table[["lam", "algorithm", *LATE]].to_dict("records")]
     for way in ("up", "down"):
         table[f"megabytes_{way}"] = table.groupby("key")[f"{way}link_bytes"].cumsum() / 1e6
-    return plots.tradeoff(table[table["accuracy_expected"].notna()], title=title)
+    return plots.tradeoff(table[table["accuracy_expected"].notna()], title=title, seeds="lines")
 
 
 def _ends(by_seed: Iterable[float]) -> str:

@@ -69,13 +69,14 @@ def by_round(
     return figure
 
 
-def tradeoff(table: "pandas.DataFrame", title: str = "") -> Figure:
+def tradeoff(table: "pandas.DataFrame", title: str = "", seeds: str = "band") -> Figure:
     """Accuracy against all bytes so far in both directions, one panel a `panel`, one line a `line`.
 
     Args:
         table: as from `fedsparse.grid.collect`, with columns `panel` and `line`; lines are means over seeds, bands
             their range, each marker an evaluation.
         title: what the figure shows.
+        seeds: "lines" for a line a seed, as in `by_round`.
     """
     table = table.assign(megabytes=table["megabytes_up"] + table["megabytes_down"])
     panels, lines = table["panel"].unique(), table["line"].unique()
@@ -87,10 +88,13 @@ def tradeoff(table: "pandas.DataFrame", title: str = "") -> Figure:
     for axes, panel in zip(grid, panels, strict=False):
         looks = zip(itertools.cycle([*OKABE_ITO, "#999999"]), itertools.cycle("osD^vPX*p"), strict=False)
         for line, (colour, marker) in zip(lines, looks, strict=False):  # 72 of them before two are alike
-            mine = table[(table["panel"] == panel) & (table["line"] == line)].groupby("round")
-            x, y = mine["megabytes"].mean(), mine["accuracy_expected"]
-            axes.plot(x, y.mean(), color=colour, marker=marker, markersize=4, linewidth=1.2, label=line)
-            axes.fill_between(x, y.min(), y.max(), color=colour, alpha=0.15, linewidth=0)
+            mine = table[(table["panel"] == panel) & (table["line"] == line)]
+            each = [mine] if seeds == "band" else [one for _, one in mine.groupby("seed")]
+            for i, some in enumerate(each or [mine]):  # a line without runs in this panel has its name in the legend
+                x, y = some.groupby("round")["megabytes"].mean(), some.groupby("round")["accuracy_expected"]
+                label = line if i == 0 else None
+                axes.plot(x, y.mean(), color=colour, marker=marker, markersize=4, linewidth=1.2, label=label)
+                axes.fill_between(x, y.min(), y.max(), color=colour, alpha=0.15, linewidth=0)
         axes.set(title=panel, xscale="log", ylim=(0, 1.02))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
