@@ -313,7 +313,7 @@ def test_nothing_is_saved_where_nothing_is_learned(tmp_path):
     rows = [(scale.experiment("cifar100", lam=v), result(0.01, 1 - 0.9 * (v > 0), 0.1)) for v in lams]
     record = made_up(tmp_path, rows)
     by_words = {claim.words: claim.judge(record, "small") for claim in claims()}
-    assert next(v for w, v in by_words.items() if w.startswith("CIFAR-100, iid: 0.31")).word == "not reached"
+    assert next(v for w, v in by_words.items() if w.startswith("CIFAR-100, iid: 0.31")).word == "undecided"
     assert "where accuracy is equal: none" in next(v for w, v in by_words.items() if "five times" in w).evidence
 
 

@@ -26,7 +26,7 @@ class Verdict:
     """What a record says of a claim."""
 
     word: str
-    """reached, reached in the last round, not reached, not run."""
+    """reached, reached in the last round, not reached, undecided, not run."""
     evidence: str = ""
 
 
@@ -148,7 +148,8 @@ def _saving(record: Record, scale: str, case: str, partition: str) -> Verdict:
     points = f"{_list(-found.lost, 1, '+')} points from FedPM's {100 * found.plain['accuracy_expected'].mean():.1f} %"
     if not found.equal:
         saved = _list(found.saved("bpp_entropy"), 3)
-        return Verdict("not reached", f"{head}: accuracy by seed {points}, entropy saved {saved} bpp. {seeds}")
+        word, why = ("not reached", "") if found.learned else ("undecided", "FedPM itself has not learned; ")
+        return Verdict(word, f"{why}{head}: accuracy by seed {points}, entropy saved {saved} bpp. {seeds}")
     last, overall = (found.saved(c).mean() >= SAVINGS[case] for c in ("bpp_entropy", "bpp_entropy_overall"))
     up, up_overall = _range(found.saved("bpp_uplink"), 3), found.saved("bpp_uplink_overall").mean()
     return Verdict(

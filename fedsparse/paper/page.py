@@ -47,11 +47,12 @@ over seeds (Student's t), *lowest* the accuracy of the worst of them.
 
 A saving is *reached* if the means over the seeds that are there say so, in the last round and over all rounds, and lose
 at most one point of accuracy; how the paper counts rounds could not be read either. Three seeds cannot show that two
-accuracies are equal: their interval stands beside the mean. λ was chosen iid with seed 0, on the test images: the
-largest of a grid that loses at most a point, or the smallest where none does; where clients differ, the same λ is used.
-The grids, and the schedules with which a λ comes late, were found on these data sets after several seeds had been seen:
-they fit them better than they would fit others. At the smaller scale FedPM itself is far from where longer training on
-all images would take it, on CIFAR above all."""
+accuracies are equal: their interval stands beside the mean. Where FedPM itself has hardly learned, at twice the chance
+or less, nothing is decided. λ was chosen iid with seed 0, on the test images: the largest of a grid that loses at most
+a point, or the smallest where none does; where clients differ, the same λ is used. The grids, and the schedules with
+which a λ comes late, were found on these data sets after several seeds had been seen: they fit them better than they
+would fit others. At the smaller scale FedPM itself is far from where longer training on all images would
+take it, on CIFAR above all."""
 
 OPEN_WORDS = """Where the papers and FedPM's published code differ or are silent, all runs take: the constant e/√fan_in
 and the clip 0.01 of that code; θ(0) = ½, as the regularized paper has it (the code draws scores from a normal); the

@@ -68,10 +68,14 @@ class Pair:
         return 100 * self.saved("accuracy_expected")
 
     @property
+    def learned(self) -> bool:
+        """Whether FedPM is above twice the chance: else there is nothing to lose."""
+        return self.plain["accuracy_expected"].mean() > 2 / CLASSES[self.plain["dataset"].iloc[0]]
+
+    @property
     def equal(self) -> bool:
-        """Whether the mean loses no more than is allowed, and FedPM has learned at all: above twice the chance."""
-        chance = 1 / CLASSES[self.plain["dataset"].iloc[0]]
-        return equal(self.lost.mean() / 100) and self.plain["accuracy_expected"].mean() > 2 * chance
+        """Whether FedPM has learned, and the mean loses no more than is allowed."""
+        return self.learned and equal(self.lost.mean() / 100)
 
     def saved(self, column: str) -> "pandas.Series":
         """FedPM's less the regularized one's, by seed."""
