@@ -74,7 +74,6 @@ def survives(found: Pair, case: str) -> str:
     else:
         verb = "**survives** real coding" if up >= claimed else "**does not survive** real coding as a difference"
         verdict = f"The claimed saving of {claimed:g} bpp {verb}."
-    whole_down = plain["megabytes_down"] / sparse["megabytes_down"]
     return (
         f"λ = {found.lam:g} against FedPM, means over seeds {found.seeds}, in the last round: accuracy "
         f"{100 * plain['accuracy_expected']:.2f} % and {100 * sparse['accuracy_expected']:.2f} %; entropy "
@@ -86,7 +85,7 @@ def survives(found: Pair, case: str) -> str:
         f"entropy saved, a factor of {found.factor('bpp_entropy_overall'):.1f}, and {over['bpp_uplink']:.3f} bpp up, "
         f"{found.factor('bpp_uplink_overall'):.1f}. On the way down, which FedPM's code does not count, "
         f"{found.saved('bpp_downlink').mean():.3f} bpp are saved in the last round, and all rounds together cost "
-        f"{whole_down:.1f} times less."
+        f"{found.factor('megabytes_down'):.1f} times less."
     )
 
 
@@ -161,7 +160,7 @@ def _saving(record: Record, scale: str, case: str, partition: str) -> Verdict:
 
 
 def _sparser(record: Record, scale: str) -> Verdict:
-    pairs = {case: found for case in CASES if (found := pair(record, scale, case))}
+    pairs = _pairs(record, scale)
     if not pairs:
         return _not_run(scale, "pairs")
     dense = min(found.plain["density"].min() for found in pairs.values())
@@ -173,7 +172,7 @@ def _sparser(record: Record, scale: str) -> Verdict:
 
 
 def _five_times(record: Record, scale: str) -> Verdict:
-    pairs = {case: found for case in CASES if (found := pair(record, scale, case))}
+    pairs = _pairs(record, scale)
     if not pairs:
         return _not_run(scale, "pairs")
     even = {case: found for case, found in pairs.items() if found.equal}
@@ -187,6 +186,11 @@ def _five_times(record: Record, scale: str) -> Verdict:
     said = f"factors in the last round, where accuracy is equal: {'; '.join(words) or 'none'}"
     ours = ". A λ that comes late is our schedule and does not count" if set(even) - set(DATASETS) else ""
     return Verdict("reached" if good else "not reached", said + ours)
+
+
+def _pairs(record: Record, scale: str) -> dict[str, Pair]:
+    """By case, iid."""
+    return {case: found for case in CASES if (found := pair(record, scale, case))}
 
 
 def _not_run(scale: str, part: str, dataset: str = "") -> Verdict:

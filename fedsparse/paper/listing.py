@@ -66,6 +66,4 @@ def expected(experiment: Experiment, record: Record) -> float | None:
 
 def _title(part: str, e: Experiment) -> str:
     settings: dict[str, Any] = e.settings
-    changed = naming.change(settings) if part == "ablation" else naming.schedule(settings)
-    words = (naming.TITLES[e.dataset], naming.partition(settings), naming.method(settings), changed)
-    return ", ".join(word for word in words if word)
+    return naming.run(settings, naming.change(settings) if part == "ablation" else "")

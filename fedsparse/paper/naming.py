@@ -5,13 +5,13 @@ from typing import Any
 
 from fedsparse.paper.plan import OPEN
 
-LATE = {"lam_warmup": "λ warmed up", "lam_delay": "λ delayed"}
+SCHEDULES = {"lam_warmup": "λ warmed up", "lam_delay": "λ delayed"}
 TITLES = {
     "mnist": "MNIST",
     "cifar10": "CIFAR-10",
     "cifar100": "CIFAR-100",
-    "mnist-warm-up": f"MNIST, {LATE['lam_warmup']}",
-    "cifar10-delay": f"CIFAR-10, {LATE['lam_delay']}",
+    "mnist-warm-up": f"MNIST, {SCHEDULES['lam_warmup']}",
+    "cifar10-delay": f"CIFAR-10, {SCHEDULES['lam_delay']}",
 }
 METHODS = {"fedpm": "FedPM", "top_mask": "Top-mask", "sign_sgd": "SignSGD, majority vote", "fedavg": "FedAvg"}
 
@@ -23,7 +23,23 @@ def method(settings: Mapping[str, Any]) -> str:
 
 def schedule(settings: Mapping[str, Any]) -> str:
     """How λ comes late, in a few words; empty where it does not, as in the papers."""
-    return next((words for name, words in LATE.items() if settings[name]), "")
+    return next((words for name, words in SCHEDULES.items() if settings[name]), "")
+
+
+def line(settings: Mapping[str, Any]) -> str:
+    """The method, and how its λ comes late: what tells runs on the same data apart."""
+    return listed(method(settings), schedule(settings))
+
+
+def run(settings: Mapping[str, Any], changed: str = "") -> str:
+    """All of it: the data, who holds what, the method, and what was changed, or else how its λ comes late."""
+    words = changed or schedule(settings)
+    return listed(TITLES[settings["dataset"]], partition(settings), method(settings), words)
+
+
+def listed(*words: str) -> str:
+    """With commas, without those that are empty."""
+    return ", ".join(word for word in words if word)
 
 
 def partition(settings: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ SHARED = (
 )  # fmt: skip
 """Settings that are named for a whole scale."""
 DIGITS = {"seed": 0, "seeds": 0, "accuracy": 1, "±": 1, "lowest": 1, "MB up": 1, "MB down": 1}
-SCHEDULES = {
+SENTENCES = {
     "lam_warmup": "λ rises from 0 over the first {}, which neither paper does.",
     "lam_delay": "λ is 0 in the first {}, which neither paper does.",
 }
@@ -157,7 +157,7 @@ def _case(record: Record, scale: str, case: str) -> Iterator[str]:
     found = tables.pair(record, scale, case)
     for name in LATE.get(case, ()):
         rounds = SCALES[scale].by_case[case][name]
-        yield SCHEDULES[name].format(f"{rounds} rounds (`{name}={rounds}`)")
+        yield SENTENCES[name].format(f"{rounds} rounds (`{name}={rounds}`)")
     if found:
         yield survives(found, case)
         yield f"The runs: {', '.join(f'`{key}`' for key in found.keys)}."

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from fedsparse import plots
 from fedsparse.experiment import Experiment
 from fedsparse.paper import naming, tables
-from fedsparse.paper.naming import LATE
-from fedsparse.paper.plan import CASES, PARTITIONS, SCALE_TITLES, SCALES
+from fedsparse.paper.plan import CASES, DATASETS, PARTITIONS, SCALE_TITLES, SCALES
 from fedsparse.paper.record import Record
 
 
@@ -48,6 +47,8 @@ def bills(record: Record, scale: str, case: str) -> Picture | None:
 
     None without one, and for a case of ours: its lines stand in the figure of its data set.
     """
+    if case not in DATASETS:
+        return None
     panels, ends = {}, []
     for partition in PARTITIONS:
         lines = _lines(record, scale, case, partition)
@@ -71,20 +72,16 @@ def bills(record: Record, scale: str, case: str) -> Picture | None:
 
 
 def _lines(record: Record, scale: str, dataset: str, partition: str) -> dict[str, list[Experiment]]:
-    cases = [case for case, of in CASES.items() if of == dataset == CASES[dataset]]
+    cases = [case for case, of in CASES.items() if of == dataset]
     groups = [group for case in cases for group in tables.groups(record, scale, case, partition).values()]
-    return {_line(group[-1].settings): group for group in groups}
-
-
-def _line(settings: Mapping[str, Any]) -> str:
-    return ", ".join(words for words in (naming.method(settings), naming.schedule(settings)) if words)
+    return {naming.line(group[-1].settings): group for group in groups}
 
 
 def _bills(panels: Mapping[str, Any], title: str) -> Figure:
     import pandas
 
     table = pandas.concat([rounds.assign(panel=partition) for partition, rounds in panels.items()])
-    table["line"] = [_line(row) for row in table[["lam", "algorithm", *LATE]].to_dict("records")]
+    table["line"] = [naming.line(row) for row in table[["lam", "algorithm", *naming.SCHEDULES]].to_dict("records")]
     for way in ("up", "down"):
         table[f"megabytes_{way}"] = table.groupby("key")[f"{way}link_bytes"].cumsum() / 1e6
     return plots.tradeoff(table[table["accuracy_expected"].notna()], title=title, seeds="lines")

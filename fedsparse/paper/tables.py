@@ -170,10 +170,9 @@ def unplanned(record: Record) -> "pandas.DataFrame":
     table = []
     for found in record.runs[~record.runs["key"].isin(planned)].to_dict("records") if len(record.runs) else []:
         row = {str(name): value for name, value in found.items()}
-        words = (naming.TITLES[row["dataset"]], naming.partition(row), naming.method(row), naming.schedule(row))
         over = {"seed": int(row["seed"]), "accuracy": 100 * row["accuracy_expected"]}
         rates = {name: row[column] for name, column in SHOWN.items()}
-        table.append({"run": ", ".join(w for w in words if w), **over, **rates, "runs": digest(row["key"])})
+        table.append({"run": naming.run(row), **over, **rates, "runs": digest(row["key"])})
     return pandas.DataFrame(table)
 
 
