@@ -15,7 +15,7 @@ help: ## list the targets
 
 demo: $(READY) ## FedPM against regularized training on digits: an executed notebook, figures, a table
 	@echo "Six runs of 40 rounds, then one table: two to three minutes on two free cores. Stopped, the same call goes on."
-	$(BIN)/python -m fedsparse.notebooks 05_fedpm_vs_regularized --to runs/demo
+	$(BIN)/python -m fedsparse notebook 05_fedpm_vs_regularized --to runs/demo
 
 test: lint ## everything that CI checks: style, types, tests, notebooks
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -26,22 +26,22 @@ lint: $(READY) ## style and types
 	$(BIN)/mypy
 
 notebooks: $(READY) ## run the notebooks whose source changed in place: refreshes their outputs and figures/
-	$(BIN)/python -m fedsparse.notebooks all --in-place
+	$(BIN)/python -m fedsparse notebook all --in-place
 
 course: $(READY) ## copies of the notebooks for students and for teachers, in build/course/
-	$(BIN)/python -m fedsparse.course copies build/course
+	$(BIN)/python -m fedsparse course copies build/course
 
 site: $(READY) ## the course as a site that needs no network: build/site/index.html
-	$(BIN)/python -m fedsparse.course site build/site
+	$(BIN)/python -m fedsparse course site build/site
 
 bundle: $(READY) ## all that a classroom without a network needs, with every wheel: gigabytes, in build/bundle/
-	$(BIN)/python -m fedsparse.course bundle build/bundle
+	$(BIN)/python -m fedsparse course bundle build/bundle
 
 explorer: $(READY) ## the λ explorer as one page, figures/lambda_explorer.html, from the kept sweep
-	$(BIN)/python -m fedsparse.explore figures/lambda_explorer.html
+	$(BIN)/python -m fedsparse explorer figures/lambda_explorer.html
 
 paper: $(READY) ## the papers' experiments: the next missing runs, then docs/reproduction.md; stop it when you like
-	$(BIN)/python -m fedsparse.paper
+	$(BIN)/python -m fedsparse reproduce
 
 bench: $(READY) ## time everything; the table of benchmarks/RESULTS.md (a quarter of an hour, on a quiet machine)
 	$(BIN)/python -m benchmarks
@@ -50,7 +50,7 @@ bench-gpu: $(READY) ## the papers' CIFAR-10 setting on a CUDA GPU
 	$(BIN)/python -m benchmarks.gpu
 
 flower-simulation: $(READY) ## digits, 10 clients, 5 rounds through `flwr run`: the same bytes as in one process
-	$(BIN)/python -m fedsparse.flower simulate rounds=5
+	$(BIN)/python -m fedsparse flower simulate rounds=5
 
 flower-deployment: $(READY) ## a federation with TLS, node keys and a proxy on this machine; every door tried
 	$(BIN)/python flower_app/deployment/drill.py

@@ -6,9 +6,10 @@ A mask is a vote: it moves θ by at most 1/K a weight, and cannot carry a number
 import statistics
 
 from benchmarks.measure import table
-from fedsparse import Experiment, Federation, codec
+from fedsparse import Experiment, Federation
 from fedsparse.client import Client
 from fedsparse.data import load
+from fedsparse.wire import masks
 
 EXPERIMENT = Experiment(model="mlp", width=0.5, clients=10, rounds=15, local_epochs=2, evaluate_every=15)
 SEEDS = (0, 1, 2)
@@ -36,9 +37,9 @@ def _accuracy(digits, liars: int, seed: int) -> float:
         sent = honest(message, client)
         if client.index >= liars:
             return sent
-        broadcast = codec.decode_theta(message, federation.network.layout)
-        mask, report = codec.decode_mask(sent, broadcast)
-        return codec.encode_mask(1 - mask, report, broadcast)
+        broadcast = masks.decode_theta(message, federation.network.layout)
+        mask, report = masks.decode_mask(sent, broadcast)
+        return masks.encode_mask(1 - mask, report, broadcast)
 
     algorithm.local_update = update  # type: ignore[method-assign]
     for _ in range(EXPERIMENT.rounds):

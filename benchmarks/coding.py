@@ -8,9 +8,9 @@ import numpy as np
 import zstandard
 
 from benchmarks.measure import clock, table
-from fedsparse import codec
 from fedsparse.entropy import context_entropy
 from fedsparse.models import Architecture
+from fedsparse.wire import masks
 
 
 def main(repeats: int = 7) -> str:
@@ -25,17 +25,17 @@ def main(repeats: int = 7) -> str:
         rng = np.random.default_rng(0)
         chance = rng.random(layout.n) if kind == "uniform" else rng.beta(0.1, 0.1, layout.n)
         levels = rng.binomial(10, chance).astype(np.uint8)
-        theta = codec.Theta(levels, 10, 0.01)
+        theta = masks.Theta(levels, 10, 0.01)
         mask = (rng.random(layout.n) < theta.probabilities()).astype(np.uint8)
-        report = codec.Report(0, 1, 0.0, 0.0)
-        broadcast = codec.encode_theta(theta, 1, layout)
-        fresh = lambda broadcast=broadcast, layout=layout: codec.decode_theta(broadcast, layout)  # noqa: E731
-        message = codec.encode_mask(mask, report, fresh())
+        report = masks.Report(0, 1, 0.0, 0.0)
+        broadcast = masks.encode_theta(theta, 1, layout)
+        fresh = lambda broadcast=broadcast, layout=layout: masks.decode_theta(broadcast, layout)  # noqa: E731
+        message = masks.encode_mask(mask, report, fresh())
         encode, decode = [], []
         for _ in range(repeats):  # a fresh broadcast each time: its contexts are found anew
             one, two = fresh(), fresh()
-            encode.append(clock(lambda m=mask, r=report, b=one: codec.encode_mask(m, r, b)))
-            decode.append(clock(lambda m=message, b=two: codec.decode_mask(m, b)))
+            encode.append(clock(lambda m=mask, r=report, b=one: masks.encode_mask(m, r, b)))
+            decode.append(clock(lambda m=message, b=two: masks.decode_mask(m, b)))
         entropy = context_entropy(mask, levels.astype(np.intp))
         packed = np.packbits(mask).tobytes()
         bpp = lambda size, n=layout.n: f"{8 * size / n:.4f}"  # noqa: E731

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from benchmarks.measure import in_turns, table
 from fedsparse import Experiment, Federation, data
-from fedsparse.flower.in_process import InProcessGrid
 from fedsparse.flower.nodes import Nodes
-from fedsparse.flower.processes import SuperLink
-from fedsparse.flower.terms import Terms, run_config
+from fedsparse.flower.run_config import Terms, run_config
+from fedsparse.flower.superlink import SuperLink
+from fedsparse.flower.testing.in_process import InProcessGrid
 from fedsparse.history import History
 from fedsparse.run_folder import RunFolder
 

@@ -5,9 +5,9 @@ from torch.nn import functional as F
 
 from benchmarks.measure import in_turns, ratio, table
 from fedsparse import Experiment
-from fedsparse.cohort import Worker
+from fedsparse.client_fast import TrainStep
 from fedsparse.models import Architecture, MaskedNetwork
-from fedsparse.parallel import keep_freed_memory
+from fedsparse.threads import keep_freed_memory
 
 CASES = [("conv4", (1, 28, 28)), ("conv6", (3, 32, 32))]
 
@@ -23,13 +23,13 @@ def main(repeats: int = 7) -> str:
             n = network.layout.n
             images = torch.randint(0, 256, (128, *shape), dtype=torch.uint8)
             labels = torch.randint(0, 10, (128,))
-            worker = Worker(network, Experiment(lam=1.0), torch.device("cpu"))
+            worker = TrainStep(network, Experiment(lam=1.0), torch.device("cpu"))
             worker.regularized = True
             weights = network.weights(torch.ones(n)).requires_grad_()
             optimizer = torch.optim.Adam([weights], lr=1e-3, fused=True)
 
             def dense(images=images, labels=labels, network=network, weights=weights, optimizer=optimizer) -> None:
-                loss = F.cross_entropy(network.dense(images, weights), labels)
+                loss = F.cross_entropy(network.forward_with_weights(images, weights), labels)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()

@@ -5,7 +5,7 @@ import dataclasses
 from benchmarks.measure import images, in_turns, ratio, table
 from benchmarks.straightforward import StraightforwardFedPM
 from fedsparse import Experiment, Federation
-from fedsparse.parallel import keep_freed_memory
+from fedsparse.threads import keep_freed_memory
 
 DIGITS = Experiment.of({"lam": 0}, preset="demo")
 MNIST = Experiment.of({"train_size": 6400, "lam": 0}, preset="paper-mnist")

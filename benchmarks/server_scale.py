@@ -11,10 +11,10 @@ import tracemalloc
 import numpy as np
 
 from benchmarks.measure import Job, table
-from fedsparse import codec
-from fedsparse.codec import Broadcast, Report, Theta
+from fedsparse.aggregation import MaskAggregator
 from fedsparse.models import Architecture, Layout
-from fedsparse.server import Tally
+from fedsparse.wire import masks
+from fedsparse.wire.masks import MaskBroadcast, Report, Theta
 
 # Codec, levels of θ above 0 (10 clients; or so many that θ is rounded to 1/255), and a and b of the Beta law of θ.
 CASES = {
@@ -64,15 +64,15 @@ def _cost(layout: Layout, coded: str, top: int, a: float, b: float, repeats: int
     """Bytes of θ and of a mask drawn from it; seconds to decode, check, measure and count one, and to merge tallies."""
     rng = np.random.default_rng(0)
     theta = Theta(rng.binomial(top, rng.beta(a, b, layout.n)).astype(np.uint8), top, 0.01)
-    message = codec.encode_theta(theta, 1, layout, coded)
-    broadcast = codec.decode_theta(message, layout)
-    tally = Tally(broadcast)
+    message = masks.encode_theta(theta, 1, layout, coded)
+    broadcast = masks.decode_theta(message, layout)
+    tally = MaskAggregator(broadcast)
     count, merge, sizes = [], [], []
     for client in range(1 + repeats):  # the first also finds what is found once a broadcast
         update = _update((rng.random(layout.n) < theta.probabilities()).astype(np.uint8), client, broadcast, coded)
         count.append(_seconds(lambda update=update: tally.add(update)))
         sizes.append(len(update))
-        other = Tally(broadcast)
+        other = MaskAggregator(broadcast)
         merge.append(_seconds(lambda other=other: other.merge(tally)))
     return {
         "theta": len(message),
@@ -82,17 +82,17 @@ def _cost(layout: Layout, coded: str, top: int, a: float, b: float, repeats: int
     }
 
 
-def _update(mask: np.ndarray, client: int, broadcast: Broadcast, coded: str) -> bytes:
-    return codec.encode_mask(mask, Report(client, 100 + client, 0.5 + client, 0.01), broadcast, coded)
+def _update(mask: np.ndarray, client: int, broadcast: MaskBroadcast, coded: str) -> bytes:
+    return masks.encode_mask(mask, Report(client, 100 + client, 0.5 + client, 0.01), broadcast, coded)
 
 
 def _kept(clients: int = 20_000) -> float:
     """Bytes that stay in a tally for each mask that it counted, its n sums aside."""
     layout = Layout(((1, 1),))
     theta = Theta(np.ones(layout.n, np.uint8), 2, 0.01)
-    broadcast = codec.decode_theta(codec.encode_theta(theta, 1, layout), layout)
+    broadcast = masks.decode_theta(masks.encode_theta(theta, 1, layout), layout)
     mask = np.ones(layout.n, np.uint8)
-    tally = Tally(broadcast)
+    tally = MaskAggregator(broadcast)
     tally.add(_update(mask, clients, broadcast, "packed"))
     tracemalloc.start()
     for client in range(clients):

@@ -7,11 +7,12 @@ from functools import partial
 import torch
 
 from benchmarks.measure import clock, table
-from fedsparse import Experiment, shared
+from fedsparse import Experiment
 from fedsparse.client import Client
-from fedsparse.cohort import Worker
+from fedsparse.client_fast import TrainStep
 from fedsparse.entropy import kl_divergence
 from fedsparse.models import Architecture, MaskedNetwork
+from fedsparse.wire import shared_randomness
 
 CASES = [("conv2", 0.5, (1, 8, 8), 144, 16, "float32"), ("conv4", 1.0, (1, 28, 28), 1000, 128, "bfloat16")]
 
@@ -24,13 +25,16 @@ def main() -> str:
         network = MaskedNetwork(Architecture(model, width, shape, 10), precision)
         n = network.layout.n
         client = Client(0, torch.randint(0, 256, (count, *shape), dtype=torch.uint8), torch.randint(0, 10, (count,)))
-        worker, theta = Worker(network, Experiment(batch_size=batch), torch.device("cpu")), torch.full((n,), 0.3)
+        worker, theta = TrainStep(network, Experiment(batch_size=batch), torch.device("cpu")), torch.full((n,), 0.3)
         training = _seconds(worker.train, client, theta, 1, 0.0)
         p, q = theta.numpy(), torch.sigmoid(worker.train(client, theta, 1, 0.0)[0]).numpy()
         for bits in (8, 10):
-            key = shared.Key(0, 1, 0)
-            body = shared.encode(q, p, key, bits)
-            encode, decode = _seconds(shared.encode, q, p, key, bits), _seconds(shared.decode, body, p, key, bits)
+            key = shared_randomness.Key(0, 1, 0)
+            body = shared_randomness.encode(q, p, key, bits)
+            encode, decode = (
+                _seconds(shared_randomness.encode, q, p, key, bits),
+                _seconds(shared_randomness.decode, body, p, key, bits),
+            )
             rows.append(
                 {"network": f"{model}, {n:,} parameters", "training": f"{count} images, batch {batch}, {precision}",
                  "bits a block": bits, "encode / training": f"{encode / training:.2f}",

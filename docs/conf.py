@@ -1,4 +1,4 @@
-"""Sphinx. The source that is built is put together by `python -m fedsparse.course site`."""
+"""Sphinx. The source that is built is put together by `python -m fedsparse course site`."""
 
 import importlib.metadata
 

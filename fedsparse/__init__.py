@@ -14,7 +14,7 @@ from fedsparse.federation import Federation, Run, run
 from fedsparse.history import History
 from fedsparse.layers import MaskedConv2d, MaskedLinear, sample_mask
 from fedsparse.models import Architecture, MaskedNetwork
-from fedsparse.network_file import TrainedNetwork, load_network
+from fedsparse.wire.network_file import TrainedNetwork, load_network
 
 __version__ = "0.1.0"
 

@@ -15,13 +15,13 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
+from fedsparse.analysis.sweeps import Failed, collect, summary
 from fedsparse.errors import FedsparseError, TargetWarning
 from fedsparse.experiment import PRESETS, SETTINGS, Experiment, allowed
 from fedsparse.federation import Run, run
-from fedsparse.grid import Failed, collect, summary
 from fedsparse.history import History
-from fedsparse.overrides import combinations
 from fedsparse.run_folder import RunFolder
+from fedsparse.tools.overrides import combinations
 
 CONFIG = {
     "defaults": [
@@ -150,7 +150,7 @@ def _help() -> str:
     ]
     lines += [f"  {n}={f.default}".ljust(28) + f"{f.metadata['help']} [{allowed(n)}]" for n, f in SETTINGS.items()]
     return "\n".join(
-        [*lines, "", "--cfg job prints the composed settings; python -m fedsparse.doctor checks this machine."]
+        [*lines, "", "--cfg job prints the composed settings; python -m fedsparse doctor checks this machine."]
     )
 
 

@@ -29,7 +29,7 @@ class Client:
 
 
 def train(
-    network: MaskedNetwork, client: Client, theta: Tensor, experiment: Experiment, round: int, lam: float
+    network: MaskedNetwork, experiment: Experiment, client: Client, theta: Tensor, round: int, lam: float
 ) -> tuple[Tensor, float]:
     """Train scores from logit θ on the client's images (FedPM, Algorithm 1; the loss of arXiv 2309.10834, section III).
 
@@ -53,32 +53,31 @@ def train(
     def logits(scores: Tensor, images: Tensor) -> Tensor:
         return network(images, sample_mask(scores, noise, experiment.estimator))
 
-    def pull(scores: Tensor, gradient: Tensor) -> None:
-        now = torch.sigmoid(scores)
-        regularizer.pull(gradient, torch.tensor(lam, device=theta.device), now, scores, start, (1 - now) * now)
+    def penalty(scores: Tensor) -> Tensor:
+        return lam * regularizer(scores, start)
 
-    return descend(start, logits, client, experiment, round, experiment.lr, pull if lam else None)
+    return train_locally(start, logits, client, experiment, round, experiment.lr, penalty if lam else None)
 
 
-def descend(
+def train_locally(
     start: Tensor,
     logits: Callable[[Tensor, Tensor], Tensor],
     client: Client,
     experiment: Experiment,
     round: int,
     lr: float,
-    pull: Callable[[Tensor, Tensor], None] | None = None,
+    penalty: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, float]:
-    """The local steps of every algorithm: from `start`, descend cross-entropy(logits(values, x)).
+    """The local steps of every algorithm: from `start`, descend cross-entropy(logits(values, x)) + penalty(values).
 
     Args:
         start: what is trained, scores or weights, as the round begins: (n,) float32 on the device.
         logits: of a batch of images, given the values.
         round: keys the order of the images together with the client's index.
-        pull: what a regularizer adds to the gradient, in place: a function of the values and the gradient.
+        penalty: what is added to the loss.
 
     Returns:
-        The trained values, (n,), and the mean cross-entropy over the steps.
+        The trained values, (n,), and the mean cross-entropy over the steps, penalty not included.
 
     Raises:
         RunError: the loss or the values are no longer finite numbers.
@@ -90,12 +89,11 @@ def descend(
 
     losses = []
     for batch in batches(client, experiment, round):
-        loss = F.cross_entropy(logits(values, client.images[batch]), client.labels[batch])
-        losses.append(loss.detach())
-        (gradient,) = torch.autograd.grad(loss, values)
-        if pull:
-            pull(values.detach(), gradient)
-        values.grad = gradient
+        cross_entropy = F.cross_entropy(logits(values, client.images[batch]), client.labels[batch])
+        losses.append(cross_entropy.detach())
+        loss = cross_entropy + penalty(values) if penalty else cross_entropy
+        optimizer.zero_grad()
+        loss.backward()
         optimizer.step()
 
     if experiment.optimizer_state == "kept":
@@ -119,7 +117,7 @@ def mean_loss(losses: list[Tensor], values: Tensor, client: Client, round: int, 
     return mean.item()
 
 
-def draw(scores: Tensor, experiment: Experiment, round: int, client: int) -> Tensor:
+def sample_upload(scores: Tensor, experiment: Experiment, round: int, client: int) -> Tensor:
     """The one mask that is sent: m ~ Bernoulli(σ(s)), (n,) uint8."""
     generator = torch_generator(scores.device, experiment.seed, "upload", round, client)
     return sample_mask(scores, generator).to(torch.uint8)

@@ -50,6 +50,11 @@ def kl_divergence(q: Tensor | np.ndarray, p: Tensor | np.ndarray) -> float:
     return nats.mean().item() / math.log(2)
 
 
+def mean_bpp(sizes: Sequence[int], n: int) -> float:
+    """Mean size of messages, given in bytes, in bits per each of n parameters; 0 if there are none."""
+    return 8 * sum(sizes) / max(1, len(sizes)) / n
+
+
 @dataclass
 class Ledger:
     """Bytes of one round that crossed the network, message by message, headers included.
@@ -65,8 +70,8 @@ class Ledger:
     def rates(self) -> dict[str, float]:
         """Mean bits per parameter a client, and total bytes of the round, each direction."""
         return {
-            "bpp_uplink": 8 * sum(self.uplink) / max(1, len(self.uplink)) / self.n,
-            "bpp_downlink": 8 * sum(self.downlink) / max(1, len(self.downlink)) / self.n,
+            "bpp_uplink": mean_bpp(self.uplink, self.n),
+            "bpp_downlink": mean_bpp(self.downlink, self.n),
             "uplink_bytes": sum(self.uplink),
             "downlink_bytes": sum(self.downlink),
         }

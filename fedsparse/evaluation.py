@@ -10,48 +10,48 @@ import torch
 from torch import Tensor
 
 from fedsparse.models import MaskedNetwork
-from fedsparse.parallel import side_by_side, workers
 from fedsparse.randomness import torch_generator
-from fedsparse.weight_codec import Weights
+from fedsparse.theta import Weights
+from fedsparse.threads import parallel_map, worker_count
 
 SAMPLES = 3
 BATCH = {"cpu": 256}
 """Images at a time: what fits a processor's caches (twice as fast as 2,048 on conv4); elsewhere 4,096."""
 
 
-def hits(network: MaskedNetwork, weights: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+def correct(network: MaskedNetwork, weights: Tensor, images: Tensor, labels: Tensor) -> Tensor:
     """Whether the largest logit of each image is its label's, (N,) bool; weights (n,) on the images' device."""
     size = BATCH.get(images.device.type, 4096)
     parts = network.parts(weights)
 
     @torch.no_grad()  # it holds for one thread only
     def some(batch: tuple[Tensor, Tensor]) -> Tensor:
-        return network.through(batch[0], parts).argmax(1) == batch[1]
+        return network.forward_with_parts(batch[0], parts).argmax(1) == batch[1]
 
     batches = list(zip(images.split(size), labels.split(size), strict=True))
-    return torch.cat(list(side_by_side(some, batches, min(workers(images.device), len(batches)))))
+    return torch.cat(list(parallel_map(some, batches, min(worker_count(images.device), len(batches)))))
 
 
 def accuracy(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> float:
     """Share of images whose largest logit is the label's, in [0, 1]; mask (n,) on the images' device."""
-    return hits(network, network.weights(mask), images, labels).sum().item() / len(labels)
+    return correct(network, network.weights(mask), images, labels).sum().item() / len(labels)
 
 
-def client_accuracies(hit: np.ndarray, labels: np.ndarray, holdings: np.ndarray) -> np.ndarray:
+def client_accuracies(hit: np.ndarray, labels: np.ndarray, label_counts: np.ndarray) -> np.ndarray:
     """Accuracy for each client on its own classes: those of each class, weighted by the client's share of that class.
 
     Args:
         hit: whether each test image is classified rightly, (N,) bool.
         labels: their classes, (N,).
-        holdings: training images of each client and class, (clients, classes).
+        label_counts: training images of each client and class, (clients, classes).
 
     Returns:
         (clients,) in [0, 1]. Classes without a test image are left out; NaN for a client that holds no other.
     """
-    classes = holdings.shape[1]
+    classes = label_counts.shape[1]
     tested = np.bincount(labels, minlength=classes)
     right = np.bincount(labels, weights=hit, minlength=classes) / np.maximum(tested, 1)
-    known = holdings * (tested > 0)
+    known = label_counts * (tested > 0)
     held = known.sum(1)
     return np.where(held > 0, known @ right / np.maximum(held, 1), np.nan)
 
@@ -63,14 +63,14 @@ def evaluate(
     labels: Tensor,
     seed: int,
     round: int,
-    holdings: np.ndarray,
+    label_counts: np.ndarray,
 ) -> dict[str, float]:
     """Accuracy of θ on images: three ways, and of the expected network client by client.
 
     Args:
         theta: (n,) probabilities, or trained weights.
         seed, round: key of the sampled masks, so that a resumed run draws the same.
-        holdings: training images of each client and class, (clients, classes), as from `partition.holdings`.
+        label_counts: training images of each client and class, (clients, classes), as from `partition.label_counts`.
 
     Returns:
         `accuracy`: mean over 3 sampled masks; `accuracy_expected`: weights θ ⊙ w; `accuracy_threshold`: θ > ½;
@@ -79,7 +79,7 @@ def evaluate(
     """
     device = images.device
     if isinstance(theta, Weights):
-        expected = hits(network, torch.from_numpy(theta.values).to(device), images, labels).cpu().numpy()
+        expected = correct(network, torch.from_numpy(theta.values).to(device), images, labels).cpu().numpy()
         sampled = threshold = float(expected.mean())
     else:
         probability = torch.from_numpy(theta).to(device)
@@ -87,8 +87,8 @@ def evaluate(
         noise = (torch.rand(len(theta), generator=generator, device=device) for _ in range(SAMPLES))
         sampled = sum(accuracy(network, (u < probability).float(), images, labels) for u in noise) / SAMPLES
         threshold = accuracy(network, (probability > 0.5).float(), images, labels)
-        expected = hits(network, network.weights(probability), images, labels).cpu().numpy()
-    clients = client_accuracies(expected, labels.cpu().numpy(), holdings)
+        expected = correct(network, network.weights(probability), images, labels).cpu().numpy()
+    clients = client_accuracies(expected, labels.cpu().numpy(), label_counts)
     return {
         "accuracy": sampled,
         "accuracy_expected": float(expected.mean()),

@@ -111,9 +111,9 @@ class Experiment:
         choices=("context", "packed", "shared"),
     )
     engine: str = _setting(
-        "cohort",
+        "fast",
         "how clients are trained: side by side, as fast as the device allows, or plainly, one after the other",
-        choices=("cohort", "plain"),
+        choices=("fast", "plain"),
     )
     seed: int = _setting(0, "every random draw follows from it", low=0, high=2**63 - 1)
     device: str = _setting(

@@ -1,10 +1,12 @@
-"""The whole federation, told once: `run(Experiment(...))` trains, counts every byte, and leaves a run folder."""
+"""The whole federation: `run(Experiment(...))` trains, counts every byte, and leaves a run folder.
 
-import dataclasses
+`Federation.round` is one round of federated learning, start to end.
+"""
+
 import math
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +15,17 @@ import numpy as np
 import torch
 
 import fedsparse
-from fedsparse import algorithms, data
-from fedsparse.control import missed_target
+from fedsparse import algorithms, data, models
+from fedsparse.algorithms.lambda_schedule import missed_target
 from fedsparse.entropy import Ledger
-from fedsparse.errors import MessageError, RunError, TargetWarning
+from fedsparse.errors import RunError, TargetWarning
 from fedsparse.evaluation import evaluate
 from fedsparse.experiment import Experiment
 from fedsparse.history import ACCURACIES, COLUMNS, History
-from fedsparse.models import Architecture, MaskedNetwork
-from fedsparse.network_file import TrainedNetwork, encode, load_network
-from fedsparse.parallel import keep_freed_memory
-from fedsparse.population import Meet, Population
+from fedsparse.population import ClientBackend, Population, sample_cohort, surviving_clients
 from fedsparse.run_folder import RunFolder
-from fedsparse.server import answering, sample_cohort
+from fedsparse.threads import keep_freed_memory
+from fedsparse.wire.network_file import TrainedNetwork, encode, load_network
 
 
 @dataclass(frozen=True)
@@ -63,52 +63,55 @@ class Federation:
     Args:
         experiment: what to run.
         dataset: its data, if they are loaded already.
-        meet: how the server comes to its clients; by default they are all in this process.
+        client_backend: how the server reaches its clients; by default they are all in this process.
+        min_updates: usable updates of a round below which θ, or the weights, stay as they are.
 
     Raises:
         DataError: the data set is missing, damaged, or too small for so many clients.
         SettingError: the images are too small for the model.
     """
 
-    def __init__(self, experiment: Experiment, dataset: data.Dataset | None = None, meet: Meet = Population.of) -> None:
-        self.experiment = experiment
-        self.device = device_of(experiment)
+    def __init__(
+        self,
+        experiment: Experiment,
+        dataset: data.Dataset | None = None,
+        client_backend: ClientBackend = Population.of,
+        min_updates: int = 0,
+    ) -> None:
         if dataset is None:
             dataset = data.load(experiment.dataset, experiment.data_root, experiment.train_size, experiment.seed)
+        self.experiment, self.min_updates = experiment, min_updates
         self.source, self.data = dataset.source, dataset.fingerprint()
-        self.architecture = Architecture(
-            experiment.model, experiment.width, dataset.shape, dataset.classes, experiment.init, experiment.seed
-        )
-        self.network = MaskedNetwork(self.architecture, precision_of(experiment, self.device)).to(self.device)
+        self.network = models.build(experiment, dataset.shape, dataset.classes)
         self.frozen = self.network.fingerprint()
-        self.clients = meet(experiment, dataset, self.device)
-        self.holdings = self.clients.holdings
+        self.device = models.device_of(experiment)
+        self.clients = client_backend(experiment, dataset, self.device)
         self.test = dataset.x_test.to(self.device), dataset.y_test.to(self.device)
         self.algorithm = algorithms.make(experiment, self.network)
         self.state = self.algorithm.init()
         self.history = History()
 
     def round(self) -> Mapping[str, Any]:
-        """One round: cohort, broadcast, local training, aggregation, evaluation; returns its row of history."""
+        """One round; returns its row of history."""
         began = time.perf_counter()
         e, number = self.experiment, self.state.round + 1
-        cohort = self.clients.present(sample_cohort(e.clients, e.cohort, e.seed, number))
         ledger = Ledger(self.network.layout.n)
-        known = {k: k if self.clients.remembers(k) else None for k in cohort}
-        messages = {k: self.algorithm.broadcast(self.state, known[k]) for k in cohort}
+
+        # The server samples a cohort, and broadcasts θ to it as bytes.
+        cohort = self.clients.reachable(sample_cohort(e.clients, e.cohort, e.seed, number))
+        messages = {k: self.algorithm.broadcast(self.state, k if holds else None) for k, holds in cohort.items()}
         ledger.downlink = [len(message) for message in messages.values()]
-        answers = {k: messages[k] for k in answering(cohort, e.dropout, e.seed, number)}
-        updates = self.clients.deliver(number, answers, self.algorithm.local_update)
 
-        def refuse(update: bytes, error: MessageError) -> None:
-            self.clients.refuse(update, error)
-            ledger.uplink.pop()  # it is the last that arrived
+        # Each client that does not drop out decodes θ, trains on its own data, and sends an update as bytes.
+        answers = {k: messages[k] for k in surviving_clients(cohort, e.dropout, e.seed, number)}
+        updates = self.clients.exchange(number, answers, self.algorithm.local_update)
 
-        state, measures = self.algorithm.aggregate(self.state, _counted(updates, ledger), refuse)
-        if not self.clients.enough(ledger.uplink):
-            ledger.uplink.clear()
-            state, measures = self.algorithm.aggregate(self.state, ())
+        # The server decodes and aggregates the updates as they arrive.
+        state, measures, ledger.uplink, rejected = self.algorithm.aggregate(self.state, updates, self.min_updates)
+        for update in rejected:
+            self.clients.report_rejected(update)
         self.state = state
+
         scheduled = number % e.evaluate_every == 0 or number == e.rounds
         accuracies = self.evaluate() if scheduled else {}
         row = {"round": number, **accuracies, **measures, **ledger.rates(), "cohort": len(ledger.uplink)}
@@ -117,16 +120,16 @@ class Federation:
         return self.history.last
 
     def evaluate(self) -> dict[str, float]:
-        """Accuracy on the test images of the state as it is: three ways, and client by client."""
-        theta, e = self.algorithm.network(self.state), self.experiment
-        return evaluate(self.network, theta, *self.test, e.seed, self.state.round, self.holdings)
+        """Accuracy on the test images of the state as it is: three ways, and for each client."""
+        parameters, key = self.algorithm.parameters(self.state), (self.experiment.seed, self.state.round)
+        return evaluate(self.network, parameters, *self.test, *key, self.clients.label_counts)
 
     def checkpoint(self) -> dict[str, Any]:
         """All that a resume needs."""
-        state = {f.name: getattr(self.state, f.name) for f in dataclasses.fields(self.state)}
+        state = self.state.pack()
         return {
             "state": {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in state.items()},
-            "memory": self.clients.memories(),
+            "memory": self.clients.client_states(),
             "history": self.history.rows,
             "data": self.data,
             "precision": self.network.precision,
@@ -139,12 +142,12 @@ class Federation:
         An evaluation that was made only because the run was to end there is taken back, so that 2 + 2 rounds leave the
         same history as 4.
         """
-        state = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in checkpoint["state"].items()}
-        if set(state) != {f.name for f in dataclasses.fields(self.state)}:
+        packed = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in checkpoint["state"].items()}
+        if set(packed) != set(self.state.pack()):
             raise RunError("this run was begun by another version of fedsparse: choose another folder with out=")
-        self.state = type(self.state)(**state)
+        self.state = type(self.state).unpack(packed)
         self.network.precision = checkpoint["precision"]  # with precision=auto, that of the machine it began on
-        self.clients.remind(checkpoint["memory"])
+        self.clients.restore(checkpoint["memory"])
         self.history = History(checkpoint["history"])
         last = self.history.last["round"]
         if last % self.experiment.evaluate_every and last < self.experiment.rounds:
@@ -156,7 +159,13 @@ class Federation:
             raise RunError("the frozen weights have changed: the results of this run mean nothing")
 
 
-def run(experiment: Experiment, *, progress: bool = False, meet: Meet = Population.of) -> Run:
+def run(
+    experiment: Experiment,
+    *,
+    progress: bool = False,
+    client_backend: ClientBackend = Population.of,
+    min_updates: int = 0,
+) -> Run:
     """Do a run, go on with one that was cut off, or return one that is finished.
 
     Its folder `<out>/<key>/` is brought up to date after every round; stopped at any moment and called again, the run
@@ -165,7 +174,8 @@ def run(experiment: Experiment, *, progress: bool = False, meet: Meet = Populati
     Args:
         experiment: what to run.
         progress: show a bar on standard error, with accuracy and bits per parameter.
-        meet: how the server comes to its clients; by default they are all in this process.
+        client_backend: how the server reaches its clients; by default they are all in this process.
+        min_updates: usable updates of a round below which θ, or the weights, stay as they are.
 
     Raises:
         FedsparseError: bad data, a folder that cannot be written or is in use, training that diverged; a run that has
@@ -185,7 +195,7 @@ def run(experiment: Experiment, *, progress: bool = False, meet: Meet = Populati
         if saved and len(saved["history"]) == experiment.rounds and folder.complete():
             return Run(experiment, folder.path, History(saved["history"]))
         keep_freed_memory()
-        federation = Federation(experiment, dataset, meet)
+        federation = Federation(experiment, dataset, client_backend, min_updates)
         folder.write_config()
         if saved:
             federation.restore(saved)
@@ -202,39 +212,9 @@ def run(experiment: Experiment, *, progress: bool = False, meet: Meet = Populati
 
 
 def _write_results(federation: Federation, folder: RunFolder) -> None:
-    folder.write("network.fsp", encode(federation.architecture, federation.algorithm.network(federation.state)))
+    parameters = federation.algorithm.parameters(federation.state)
+    folder.write("network.fsp", encode(federation.network.architecture, parameters))
     folder.write("history.csv", federation.history.to_csv().encode())
-
-
-def device_of(experiment: Experiment) -> torch.device:
-    """The device that an experiment asks for; `auto` is a GPU if there is one.
-
-    Raises:
-        RunError: the device is not there.
-    """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    name = next(d for d in ("cuda", "mps", "cpu") if there[d]) if experiment.device == "auto" else experiment.device
-    if not there[name]:
-        raise RunError(f"device={name} is not there; on this machine: {', '.join(d for d in there if there[d])}")
-    return torch.device(name)
-
-
-def precision_of(experiment: Experiment, device: torch.device) -> str:
-    """The precision that an experiment asks for; `auto` is bfloat16 where the device has instructions for it."""
-    if experiment.precision != "auto":
-        return experiment.precision
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        known: dict = getattr(torch.cpu, "get_capabilities", dict)()  # PyTorch 2.11 may not say
-        native = device.type == "cpu" and (known.get("amx_bf16", False) or known.get("avx512_bf16", False))
-    return "bfloat16" if native else "float32"
-
-
-def _counted(updates: Iterable[bytes], ledger: Ledger) -> Iterator[bytes]:
-    for update in updates:
-        ledger.uplink.append(len(update))
-        yield update
 
 
 def _bar(federation: Federation, progress: bool) -> Iterator[int]:

@@ -19,7 +19,7 @@ Kaiming constant of Ramanujan et al. (CVPR 2020)."""
 
 
 class Masked(nn.Module):
-    """What both masked layers share: weights and biases as one flat frozen vector of ±c, c = constant/√fan_in.
+    """The base of both masked layers: weights and biases as one flat frozen vector of ±c, c = constant/√fan_in.
 
     Args:
         shape: of the weight tensor, (out, in, …); biases, one per output, follow it in the flat vector.
@@ -41,13 +41,13 @@ class Masked(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """The layer under a flat mask of shape (size,), entries in [0, 1]."""
-        return self.dense(x, *self.parts(self.frozen * mask))
+        return self.forward_with(x, *self.parts(self.frozen * mask))
 
     def parts(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Weight (`shape`) and bias (out,), as views of a flat vector (size,)."""
         return weights[: -self.shape[0]].view(self.shape), weights[-self.shape[0] :]
 
-    def dense(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward_with(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """The same layer with a weight and a bias in place of its own."""
         raise NotImplementedError
 
@@ -58,7 +58,7 @@ class MaskedLinear(Masked):
     def __init__(self, inputs: int, outputs: int, init: str = "kaiming", seed: int = 0, index: int = 0) -> None:
         super().__init__((outputs, inputs), init, seed, index)
 
-    def dense(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward_with(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """x: (batch, inputs), weight: (outputs, inputs), bias: (outputs,); returns (batch, outputs)."""
         return F.linear(x, weight, bias)
 
@@ -71,7 +71,7 @@ class MaskedConv2d(Masked):
     ) -> None:
         super().__init__((outputs, inputs, kernel, kernel), init, seed, index)
 
-    def dense(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward_with(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """x: (batch, inputs, height, width), weight: (outputs, inputs, k, k), bias: (outputs,); returns
         (batch, outputs, height, width)."""
         return F.conv2d(x, weight, bias, padding=self.shape[-1] // 2)

@@ -43,7 +43,7 @@ def split(labels: np.ndarray, experiment: Experiment) -> list[np.ndarray]:
     return PARTITIONS[experiment.partition](labels, shuffled, experiment)
 
 
-def holdings(labels: np.ndarray, parts: list[np.ndarray], classes: int) -> np.ndarray:
+def label_counts(labels: np.ndarray, parts: list[np.ndarray], classes: int) -> np.ndarray:
     """How many images of each class each client holds, (clients, classes) int64."""
     return np.stack([np.bincount(labels[part], minlength=classes) for part in parts])
 

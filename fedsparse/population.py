@@ -1,7 +1,7 @@
-"""Where the clients are: `Clients` is what the server's loop asks of them, `Population` has them in its own process.
+"""The population: which clients take part in a round, and how the server's loop reaches them.
 
-Elsewhere clients may be late, lost or hostile; here they answer at once, and an update that is refused is a mistake of
-ours, raised as it is.
+`Clients` is what the loop asks of its clients, wherever they are. `Population` has them in its own process, where they
+answer at once; on Flower (`fedsparse.flower`) they may be late, lost or hostile.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,68 +10,78 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from fedsparse.aggregation import Rejected
 from fedsparse.client import Client
 from fedsparse.data import Dataset
-from fedsparse.errors import MessageError, RunError
+from fedsparse.errors import RunError
 from fedsparse.experiment import Experiment
-from fedsparse.parallel import side_by_side, workers
-from fedsparse.partition import holdings, split
+from fedsparse.partition import label_counts, split
+from fedsparse.randomness import permutation, uniforms
+from fedsparse.threads import parallel_map, worker_count
 
-Update = Callable[[bytes, Client], bytes]
-"""What a client makes of a message: the third of an algorithm's five functions."""
+LocalUpdate = Callable[[bytes, Client], bytes]
+"""What a client makes of a message: `local_update` of an algorithm."""
+
+
+def sample_cohort(clients: int, size: int, seed: int, round: int) -> list[int]:
+    """Clients of a round, ascending: `size` of them without replacement, all if 0; keyed by (seed, round) alone."""
+    if size in (0, clients):
+        return list(range(clients))
+    return sorted(permutation(clients, seed, "cohort", round)[:size].tolist())
+
+
+def surviving_clients(cohort: Iterable[int], dropout: float, seed: int, round: int) -> list[int]:
+    """Those of a cohort that answer: each drops out with probability `dropout`, keyed by (seed, round, client)."""
+    return [k for k in cohort if uniforms(1, seed, "dropout", round, k)[0] >= dropout]
 
 
 class Clients(Protocol):
     """What the server's loop asks of its clients, wherever they are."""
 
-    holdings: np.ndarray
+    label_counts: np.ndarray
     """How many images of each class each client holds, (clients, classes) int64; no rows if that is not known."""
 
-    def present(self, cohort: list[int]) -> list[int]:
-        """Those of a cohort who can be sent anything."""
+    def reachable(self, cohort: Sequence[int]) -> dict[int, bool]:
+        """The clients of a cohort that can be sent a message now; True for one that still has what it last received."""
 
-    def remembers(self, client: int) -> bool:
-        """Whether a message to this client may lean on what it received before."""
+    def exchange(
+        self, round: int, messages: Mapping[int, bytes], local_update: LocalUpdate
+    ) -> Iterable[tuple[int, bytes]]:
+        """Send each client its message; (client, update) of those that answer, as the updates arrive."""
 
-    def deliver(self, round: int, messages: Mapping[int, bytes], update: Update) -> Iterable[bytes]:
-        """Send to each client its message; what comes back, as it arrives."""
+    def report_rejected(self, rejected: Rejected) -> None:
+        """An update arrived and could not be used."""
 
-    def refuse(self, update: bytes, error: MessageError) -> None:
-        """An update that arrived and cannot be used."""
+    def client_states(self) -> dict[int, dict] | None:
+        """What clients remember between rounds, for the checkpoint; None if that never leaves them."""
 
-    def enough(self, sizes: Sequence[int]) -> bool:
-        """Whether updates of so many bytes are enough of them to make the next θ; if not, it stays as it is."""
-
-    def memories(self) -> dict[int, dict] | None:
-        """What each client remembers that remembers anything; None if that never leaves it."""
-
-    def remind(self, memories: dict[int, dict] | None) -> None:
+    def restore(self, client_states: dict[int, dict] | None) -> None:
         """Give back what a checkpoint kept of it."""
 
 
-Meet = Callable[[Experiment, Dataset, torch.device], Clients]
-"""How a server comes to its clients."""
+ClientBackend = Callable[[Experiment, Dataset, torch.device], Clients]
+"""Makes the clients of a federation: in this process, or over a network."""
 
 
 class Population(Sequence[Client]):
-    """Clients whose images are views of one tensor, sorted by owner; each comes into being when it is first asked for.
+    """Clients in this process: their images are views of one tensor, sorted by owner.
 
-    So many clients that never take part cost nothing but their data.
+    A client is made when it is first asked for, so clients that never take part cost nothing but their data.
     """
 
     def __init__(self, dataset: Dataset, parts: list[np.ndarray], device: torch.device, workers: int = 1) -> None:
         order = torch.from_numpy(np.concatenate(parts))
         self.images, self.labels = dataset.x_train[order].to(device), dataset.y_train[order].to(device)
         self.ends = np.cumsum([len(part) for part in parts])
-        self.holdings = holdings(dataset.y_train.numpy(), parts, dataset.classes)
+        self.label_counts = label_counts(dataset.y_train.numpy(), parts, dataset.classes)
         self.workers = workers
-        self.made: dict[int, Client] = {}
+        self.clients: dict[int, Client] = {}
 
     @classmethod
     def of(cls, experiment: Experiment, dataset: Dataset, device: torch.device) -> "Population":
         """The training images dealt as the experiment says. Raises `DataError` if they cannot be."""
-        count = workers(device) if experiment.engine == "cohort" else 1
-        return cls(dataset, split(dataset.y_train.numpy(), experiment), device, count)
+        workers = worker_count(device) if experiment.engine == "fast" else 1
+        return cls(dataset, split(dataset.y_train.numpy(), experiment), device, workers)
 
     def __len__(self) -> int:
         return len(self.ends)
@@ -81,43 +91,38 @@ class Population(Sequence[Client]):
             return [self[i] for i in range(*index.indices(len(self)))]
         if not 0 <= index < len(self):
             raise IndexError(f"client {index} of {len(self)}")
-        if index not in self.made:
-            mine = slice(int(self.ends[index - 1]) if index else 0, int(self.ends[index]))
-            self.made[index] = Client(index, self.images[mine], self.labels[mine])
-        return self.made[index]
+        if index not in self.clients:
+            own = slice(int(self.ends[index - 1]) if index else 0, int(self.ends[index]))
+            self.clients[index] = Client(index, self.images[own], self.labels[own])
+        return self.clients[index]
 
-    def present(self, cohort: list[int]) -> list[int]:
-        """All of them."""
-        return cohort
+    def reachable(self, cohort: Sequence[int]) -> dict[int, bool]:
+        """All of them, and none forgets anything."""
+        return dict.fromkeys(cohort, True)
 
-    def remembers(self, client: int) -> bool:
-        """Always."""
-        return True
-
-    def deliver(self, round: int, messages: Mapping[int, bytes], update: Update) -> Iterable[bytes]:
+    def exchange(
+        self, round: int, messages: Mapping[int, bytes], local_update: LocalUpdate
+    ) -> Iterable[tuple[int, bytes]]:
         """Each client's update, in their order, several being made at a time."""
-        answers = [self[k] for k in messages]
-        return side_by_side(lambda client: update(messages[client.index], client), answers, self.workers)
+        clients = [self[k] for k in messages]
+        updates = parallel_map(lambda client: local_update(messages[client.index], client), clients, self.workers)
+        return zip(messages, updates, strict=True)
 
-    def refuse(self, update: bytes, error: MessageError) -> None:
-        """Raises the error."""
-        raise error
+    def report_rejected(self, rejected: Rejected) -> None:
+        """Raises the error: where every client is our own, an unusable update is a mistake of ours."""
+        raise rejected.error
 
-    def enough(self, sizes: Sequence[int]) -> bool:
-        """Any number is: who drops out here does so because the experiment says so."""
-        return True
+    def client_states(self) -> dict[int, dict] | None:
+        """The memory of each client that has any."""
+        return {index: client.memory for index, client in sorted(self.clients.items()) if client.memory}
 
-    def memories(self) -> dict[int, dict] | None:
-        """What each client remembers that remembers anything."""
-        return {index: client.memory for index, client in sorted(self.made.items()) if client.memory}
-
-    def remind(self, memories: dict[int, dict] | None) -> None:
-        """Give back what a checkpoint kept.
+    def restore(self, client_states: dict[int, dict] | None) -> None:
+        """Give each client its memory back.
 
         Raises:
-            RunError: the clients of that run are on other machines, and remember for themselves.
+            RunError: the clients of that run are on other machines, and keep their own memory.
         """
-        if memories is None:
+        if client_states is None:
             raise RunError("what this run's clients remember is on their machines: go on with flwr run")
-        for index, memory in memories.items():
+        for index, memory in client_states.items():
             self[index].memory = memory

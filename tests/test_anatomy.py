@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from fedsparse import Experiment, Federation, MessageError, anatomy, wire
-from fedsparse.codec import REPORT, Report, Theta, decode_mask, decode_theta, encode_mask, encode_theta
+from fedsparse import Experiment, Federation, MessageError
 from fedsparse.models import Layout
+from fedsparse.teaching import message_anatomy
+from fedsparse.wire import frame
+from fedsparse.wire.masks import REPORT, Report, Theta, decode_mask, decode_theta, encode_mask, encode_theta
 
 
 def message(codec, top=3):
@@ -22,24 +24,24 @@ def message(codec, top=3):
 def test_the_parts_are_all_of_the_message_in_order(codec, top):
     down, up, broadcast = message(codec, top)
     for parts, size in (
-        (anatomy.of_theta(down, broadcast.layout), len(down)),
-        (anatomy.of_mask(up, broadcast), len(up)),
+        (message_anatomy.of_theta(down, broadcast.layout), len(down)),
+        (message_anatomy.of_mask(up, broadcast), len(up)),
     ):
         assert [p.start for p in parts] == [0, *(p.stop for p in parts[:-1])]
         assert parts[-1].stop == size
-        assert sum(len(p) for p in parts if p.group == "header") == wire.HEADER_BYTES
+        assert sum(len(p) for p in parts if p.group == "header") == frame.HEADER_BYTES
         assert ("tables" in {p.group for p in parts}) == (codec == "context")
         if codec == "context":
             assert len(parts[-1]) % 4 == 0, "what is left for the symbols is whole words"
-    assert sum(len(p) for p in anatomy.of_mask(up, broadcast) if p.group == "report") == REPORT.size
+    assert sum(len(p) for p in message_anatomy.of_mask(up, broadcast) if p.group == "report") == REPORT.size
 
 
 def test_the_parts_say_what_the_message_says():
     down, up, broadcast = message("context")
-    said = {p.name: p.value for p in anatomy.of_mask(up, broadcast)}
+    said = {p.name: p.value for p in message_anatomy.of_mask(up, broadcast)}
     assert (said["kind"], said["codec"], said["round"]) == ("2: mask", "1: context", "7")
     assert (said["client"], said["samples"], said["loss"], said["kl"]) == ("3", "120", "0.5", "0.25")
-    assert said["reference"] == {p.name: p.value for p in anatomy.of_theta(down, broadcast.layout)}["checksum"]
+    assert said["reference"] == {p.name: p.value for p in message_anatomy.of_theta(down, broadcast.layout)}["checksum"]
     mask, _ = decode_mask(up, broadcast)
     zeros = 1 - mask[broadcast.theta.levels == 2].mean()
     assert said["θ = 2/3"] == f"share of zeros {zeros:.3f}"
@@ -48,9 +50,9 @@ def test_the_parts_say_what_the_message_says():
 def test_what_is_no_message_is_not_taken_apart():
     _, up, broadcast = message("context")
     with pytest.raises(MessageError):
-        anatomy.of_mask(up[:-1], broadcast)
+        message_anatomy.of_mask(up[:-1], broadcast)
     with pytest.raises(MessageError):
-        anatomy.of_theta(up, broadcast.layout)
+        message_anatomy.of_theta(up, broadcast.layout)
 
 
 def test_no_byte_of_a_real_update_can_change_unseen():

@@ -10,15 +10,15 @@ import nbformat
 import pytest
 from lab_server import jupyterlab
 
-from fedsparse import explore
-from fedsparse.explore.page import render
+from fedsparse.analysis import explorer
+from fedsparse.analysis.explorer.page import render
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
 SCREENSHOTS = ROOT / "build" / "screenshots"
 TOKEN = "for-this-test-alone"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-KEPT = explore.load(folder=RESULTS)
+KEPT = explorer.load(folder=RESULTS)
 
 sync = pytest.importorskip("playwright.sync_api", reason="playwright is not here: pip install -e '.[dev]'")
 sync.expect.set_options(timeout=90_000)  # milliseconds: what takes one here may take many on a loaded machine
@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 BROKEN = """
-from fedsparse.explore import view
+from fedsparse.analysis.explorer import view
 
 frame = view.frame
 
@@ -43,7 +43,7 @@ view.frame = broken
 FEW_ROUNDS = """
 from dataclasses import replace
 
-explore.show(replace(kept, experiment=kept.experiment.replace(rounds=5, train_size=200)), lam)
+explorer.show(replace(kept, experiment=kept.experiment.replace(rounds=5, train_size=200)), lam)
 """
 
 
@@ -146,7 +146,7 @@ def test_the_explorer_in_jupyterlab(page, lab):
     handle.focus()
     page.keyboard.press("Home")
     for i, lam in enumerate(KEPT.lams):
-        sync.expect(caption).to_have_text(explore.frame(lam, KEPT).caption)
+        sync.expect(caption).to_have_text(explorer.frame(lam, KEPT).caption)
         assert float(number.input_value()) == lam
         sync.expect(page.locator(".fedsparse-table [aria-current] th")).to_have_text(f"{lam:g}")
         if i == len(KEPT.lams) // 2:
@@ -238,7 +238,7 @@ def test_the_page_by_itself(browser, tmp_path, size, dark):
     page.keyboard.press("Home")
     for lam in KEPT.lams:
         sync.expect(shown).to_have_count(1)
-        sync.expect(shown.locator(".caption")).to_have_text(explore.frame(lam, KEPT).caption)
+        sync.expect(shown.locator(".caption")).to_have_text(explorer.frame(lam, KEPT).caption)
         assert float(number.input_value()) == lam
         assert page.get_by_label("λ", exact=True).get_attribute("aria-valuetext") == f"λ = {lam:g}"
         sync.expect(page.locator("tr[aria-current] th")).to_have_text(f"{lam:g}")

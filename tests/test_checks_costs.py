@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fedsparse import checks, costs
+from fedsparse.analysis import costs
+from fedsparse.teaching import checks
 
 
 def both(history):

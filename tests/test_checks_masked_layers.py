@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fedsparse import checks
+from fedsparse.teaching import checks
 
 
 def sigma(s):

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from fedsparse import checks
-from fedsparse.skew import label_skew
+from fedsparse.teaching import checks
+from fedsparse.teaching.label_skew import label_skew
 
 
 def mean_of_clients(table):

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from fedsparse import checks
+from fedsparse.teaching import checks
 
 
 def entropy(p):
@@ -66,11 +66,11 @@ def test_other_ways_to_write_it_pass(capsys):
             return abs(target)
         return min(halves(numbers[1:], target), halves(numbers[1:], target - numbers[0]))
 
-    def through(first, second):
+    def forward_with_parts(first, second):
         paths = second.any(0).astype(int) * first.any(1)
         return paths @ first.sum(1), second.sum(0) @ paths
 
     assert checks.subset_sum(halves)
     assert checks.counting_bound(lambda error, density: -math.log2(error) / entropy(1 - density))
-    assert checks.living(through)
+    assert checks.living(forward_with_parts)
     assert capsys.readouterr().out == "PASS\n" * 3

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fedsparse import checks
+from fedsparse.teaching import checks
 
 WRONG = [
     (checks.accepted, lambda replies, now, asked: sorted(client for client, _ in replies)),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fedsparse import checks
+from fedsparse.teaching import checks
 
 
 def mode(masks, prior):

@@ -6,9 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from fedsparse import checks
 from fedsparse.entropy import binary_entropy, mask_entropy
-from fedsparse.toy_coder import subdivide
+from fedsparse.teaching import checks
+from fedsparse.teaching.range_coder_by_hand import subdivide
 
 
 def each_context(weigh):

@@ -156,7 +156,7 @@ def test_help_and_doctor(tmp_path):
     text = fedsparse("--help", cwd=tmp_path).stdout
     assert "lam=0.0" in text
     assert "--multirun" in text
-    doctor = fedsparse(cwd=tmp_path, module="fedsparse.doctor")
+    doctor = fedsparse(cwd=tmp_path, module="fedsparse.tools.doctor")
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     assert "PASS  torch" in doctor.stdout
     assert "FAIL" not in doctor.stdout
@@ -165,6 +165,6 @@ def test_help_and_doctor(tmp_path):
 
 def test_doctor_fails_where_runs_cannot_be_written(tmp_path):
     (tmp_path / "runs").write_text("")
-    doctor = fedsparse(cwd=tmp_path, module="fedsparse.doctor")
+    doctor = fedsparse(cwd=tmp_path, module="fedsparse.tools.doctor")
     assert doctor.returncode == 1
     assert "FAIL  folder of runs" in doctor.stdout

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from fedsparse import Experiment, Federation, RunError, codec, run
-from fedsparse.client import draw, train
+from fedsparse import Experiment, Federation, RunError, run
+from fedsparse.client import sample_upload, train
 from fedsparse.entropy import kl_divergence
 from fedsparse.evaluation import accuracy, evaluate
 from fedsparse.layers import sample_mask
 from fedsparse.randomness import torch_generator
 from fedsparse.regularizers import REGULARIZERS
+from fedsparse.wire import masks
 
 
 def trained(experiment: Experiment, client: int = 0, round: int = 1, theta: float = 0.3) -> torch.Tensor:
@@ -76,9 +77,9 @@ def test_local_draws_are_keyed_by_client_and_by_round(tiny):
 
 def test_the_sent_mask_is_keyed_by_client_and_by_round(tiny):
     scores = torch.zeros(500)
-    masks = {key: draw(scores, tiny, *key).numpy().tobytes() for key in [(1, 0), (1, 1), (2, 0)]}
+    masks = {key: sample_upload(scores, tiny, *key).numpy().tobytes() for key in [(1, 0), (1, 1), (2, 0)]}
     assert len(set(masks.values())) == 3
-    assert draw(scores, tiny, 1, 0).numpy().tobytes() == masks[(1, 0)]
+    assert sample_upload(scores, tiny, 1, 0).numpy().tobytes() == masks[(1, 0)]
 
 
 def test_batches_are_drawn_anew_for_every_round(tiny, monkeypatch):
@@ -94,11 +95,11 @@ def test_the_report_is_true(tiny):
     federation = Federation(tiny)
     message = federation.algorithm.broadcast(federation.state)
     client = federation.clients[2]
-    broadcast = codec.decode_theta(message, federation.network.layout)
+    broadcast = masks.decode_theta(message, federation.network.layout)
     theta = torch.from_numpy(broadcast.theta.probabilities())
-    mask, report = codec.decode_mask(federation.algorithm.local_update(message, client), broadcast)
+    mask, report = masks.decode_mask(federation.algorithm.local_update(message, client), broadcast)
     scores, loss = train(federation.network, client, theta, tiny, 1, 0.0)
-    assert np.array_equal(mask, draw(scores, tiny, 1, 2).numpy())
+    assert np.array_equal(mask, sample_upload(scores, tiny, 1, 2).numpy())
     assert (report.client, report.samples) == (2, len(client.labels))
     assert report.loss == pytest.approx(loss)
     assert report.kl == pytest.approx(kl_divergence(torch.sigmoid(scores).numpy(), theta.numpy()))
@@ -128,25 +129,26 @@ def test_the_prior_is_reset_every_r_rounds_and_not_only_once(tiny):
 
 def test_normal_scores_start_at_the_sigmoid_of_a_normal(tiny):
     theta = Federation(tiny.replace(scores="normal", width=0.5)).algorithm
-    start = theta.network(theta.init())
+    start = theta.parameters(theta.init())
     scores = torch.logit(torch.from_numpy(start).double())
     assert scores.mean().abs() < 0.05
     assert scores.std().item() == pytest.approx(1, abs=0.05)
     half = Federation(tiny).algorithm
-    assert set(half.network(half.init()).tolist()) == {0.5}
+    assert set(half.parameters(half.init()).tolist()) == {0.5}
 
 
 def test_three_ways_to_evaluate(tiny):
     federation = Federation(tiny)
     images, labels = federation.test
     theta = np.random.default_rng(0).random(federation.network.layout.n).astype(np.float32)
-    got = evaluate(federation.network, theta, images, labels, 0, 1, federation.holdings)
+    got = evaluate(federation.network, theta, images, labels, 0, 1, federation.clients.label_counts)
     measure = lambda mask: accuracy(federation.network, torch.as_tensor(mask).float(), images, labels)  # noqa: E731
     assert got["accuracy_expected"] == measure(theta)
     assert got["accuracy_threshold"] == measure(theta > 0.5)
     assert got["accuracy"] != got["accuracy_expected"], "sampled networks are others"
     assert (
-        got["accuracy"] != evaluate(federation.network, theta, images, labels, 0, 2, federation.holdings)["accuracy"]
+        got["accuracy"]
+        != evaluate(federation.network, theta, images, labels, 0, 2, federation.clients.label_counts)["accuracy"]
     ), "keyed by round"
 
 
@@ -155,11 +157,11 @@ def test_sampled_accuracy_is_the_mean_of_three_different_masks(tiny, monkeypatch
 
     used = []
 
-    def hits(network, mask, *_):  # of 8 images: 1 with the first mask, 2 with the second, ...; the 4th is θ ⊙ w
+    def correct(network, mask, *_):  # of 8 images: 1 with the first mask, 2 with the second, ...; the 4th is θ ⊙ w
         used.append(mask)
         return torch.arange(8) < len(used)
 
-    monkeypatch.setattr(evaluation, "hits", hits)
+    monkeypatch.setattr(evaluation, "correct", correct)
     theta = np.full(Federation(tiny).network.layout.n, 0.5, np.float32)
     images, labels = torch.zeros(8, 1, 8, 8), torch.zeros(8, dtype=torch.int64)
     network = SimpleNamespace(weights=lambda mask: mask)

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsparse import MessageError, codec, wire
-from fedsparse.codec import Broadcast, Report, Theta
+from fedsparse import MessageError
 from fedsparse.entropy import (
     Ledger,
     binary_entropy,
@@ -19,6 +18,8 @@ from fedsparse.entropy import (
     mask_entropy,
 )
 from fedsparse.models import Layout
+from fedsparse.wire.frame import masks
+from fedsparse.wire.masks import MaskBroadcast, Report, Theta
 
 METHODS = ("packed", "context")
 REPORT = Report(client=3, samples=120, loss=0.5, kl=0.25)
@@ -30,8 +31,8 @@ def layout_of(*outputs: int) -> Layout:
 
 def broadcast_of(
     levels: np.ndarray, top: int, layout: Layout, clip: float = 0.01, method: str = "context"
-) -> Broadcast:
-    return codec.decode_theta(codec.encode_theta(Theta(levels, top, clip), 7, layout, method), layout)
+) -> MaskBroadcast:
+    return masks.decode_theta(masks.encode_theta(Theta(levels, top, clip), 7, layout, method), layout)
 
 
 @st.composite
@@ -48,7 +49,7 @@ def thetas(draw):
 @settings(deadline=None)
 def test_theta_survives_the_wire(theta_and_layout, method, round):
     theta, layout = theta_and_layout
-    got = codec.decode_theta(codec.encode_theta(theta, round, layout, method), layout)
+    got = masks.decode_theta(masks.encode_theta(theta, round, layout, method), layout)
     assert np.array_equal(got.theta.levels, theta.levels)
     assert (got.theta.top, got.round) == (theta.top, round)
     assert got.theta.clip == pytest.approx(theta.clip)
@@ -65,7 +66,7 @@ def test_masks_of_every_density_survive_the_wire(theta_and_layout, method, densi
     broadcast = broadcast_of(theta.levels, theta.top, layout, theta.clip)
     for p in (0.0, density, 1.0):
         mask = (np.random.default_rng(seed).random(layout.n) < p).astype(np.uint8)
-        got, report = codec.decode_mask(codec.encode_mask(mask, REPORT, broadcast, method), broadcast)
+        got, report = masks.decode_mask(masks.encode_mask(mask, REPORT, broadcast, method), broadcast)
         assert np.array_equal(got, mask)
         assert report == REPORT
 
@@ -76,9 +77,9 @@ def test_measured_bytes_are_within_half_a_percent_of_the_context_entropy(density
     levels = rng.binomial(10, density, layout.n).astype(np.uint8)
     broadcast = broadcast_of(levels, 10, layout)
     mask = (rng.random(layout.n) < broadcast.theta.probabilities()).astype(np.uint8)
-    measured = len(codec.encode_mask(mask, REPORT, broadcast)) * 8
+    measured = len(masks.encode_mask(mask, REPORT, broadcast)) * 8
     occurring = len(np.unique(levels))
-    overhead = 8 * (wire.HEADER_BYTES + codec.REPORT.size + 2 * occurring + 4)
+    overhead = 8 * (frame.HEADER_BYTES + masks.REPORT.size + 2 * occurring + 4)
     floor = context_entropy(mask, levels.astype(np.intp)) * layout.n
     assert floor <= measured <= 1.005 * floor + overhead
 
@@ -87,8 +88,8 @@ def test_packed_masks_take_one_bit_a_parameter():
     layout = layout_of(1000)
     broadcast = broadcast_of(np.ones(layout.n, np.uint8), 2, layout)
     mask = np.random.default_rng(0).integers(0, 2, layout.n).astype(np.uint8)
-    sent = codec.encode_mask(mask, REPORT, broadcast, "packed")
-    assert len(sent) == wire.HEADER_BYTES + codec.REPORT.size + layout.n // 8
+    sent = masks.encode_mask(mask, REPORT, broadcast, "packed")
+    assert len(sent) == frame.HEADER_BYTES + masks.REPORT.size + layout.n // 8
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
@@ -103,13 +104,13 @@ def messages() -> dict[str, tuple[bytes, object]]:
     """Every kind of message with the function that decodes it."""
     found: dict[str, tuple[bytes, object]] = {}
     for method in METHODS:
-        theta = codec.encode_theta(BROADCAST.theta, 7, LAYOUT, method)
-        found[f"theta {method}"] = theta, lambda m: codec.decode_theta(m, LAYOUT)
+        theta = masks.encode_theta(BROADCAST.theta, 7, LAYOUT, method)
+        found[f"theta {method}"] = theta, lambda m: masks.decode_theta(m, LAYOUT)
         found[f"mask {method}"] = (
-            codec.encode_mask(MASK, REPORT, BROADCAST, method),
-            lambda m: codec.decode_mask(m, BROADCAST),
+            masks.encode_mask(MASK, REPORT, BROADCAST, method),
+            lambda m: masks.decode_mask(m, BROADCAST),
         )
-    found["network"] = codec.encode_network(MASK, LAYOUT, b"{}"), lambda m: codec.decode_network(m, LAYOUT)
+    found["network"] = masks.encode_network(MASK, LAYOUT, b"{}"), lambda m: masks.decode_network(m, LAYOUT)
     return found
 
 
@@ -118,8 +119,8 @@ MESSAGES = messages()
 
 def resealed(message: bytes) -> bytes:
     """The message with length and checksum made to fit: what an attacker would send."""
-    body = message[wire.HEADER_BYTES :]
-    head = bytearray(message[: wire.HEADER.size])
+    body = message[frame.HEADER_BYTES :]
+    head = bytearray(message[: frame.HEADER.size])
     head[-4:] = struct.pack("<I", len(body))
     return bytes(head) + struct.pack("<I", zlib.crc32(body, zlib.crc32(bytes(head)))) + body
 
@@ -155,11 +156,11 @@ def test_a_forged_message_is_refused_or_is_exactly_what_an_encoder_makes(name, d
     except MessageError:
         return
     if name.startswith("theta"):
-        again = codec.encode_theta(got.theta, got.round, LAYOUT, name.split()[1])
+        again = masks.encode_theta(got.theta, got.round, LAYOUT, name.split()[1])
     elif name.startswith("mask"):
-        again = codec.encode_mask(*got, BROADCAST, name.split()[1])
+        again = masks.encode_mask(*got, BROADCAST, name.split()[1])
     else:
-        again = codec.encode_network(got, LAYOUT, codec.network_description(sealed))
+        again = masks.encode_network(got, LAYOUT, masks.network_description(sealed))
     assert len(again) == len(sealed)
 
 
@@ -167,7 +168,7 @@ def test_damage_that_leaves_a_valid_message_is_found_by_the_checksum():
     message = bytearray(MESSAGES["mask packed"][0])
     message[-2] ^= 4  # another mask, as packed bits any is
     with pytest.raises(MessageError, match="checksum"):
-        codec.decode_mask(bytes(message), BROADCAST)
+        masks.decode_mask(bytes(message), BROADCAST)
 
 
 @pytest.mark.parametrize(
@@ -177,40 +178,40 @@ def test_damage_that_leaves_a_valid_message_is_found_by_the_checksum():
 def test_a_wrong_header_field_is_named(offset, value, words):
     message = MESSAGES["theta context"][0]
     with pytest.raises(MessageError, match=words):
-        codec.decode_theta(resealed(message[:offset] + value + message[offset + 1 :]), LAYOUT)
+        masks.decode_theta(resealed(message[:offset] + value + message[offset + 1 :]), LAYOUT)
 
 
 def test_a_mask_fits_one_broadcast_only():
     sent = MESSAGES["mask context"][0]
     other_theta = broadcast_of(LEVELS[::-1].copy(), 10, LAYOUT)
     with pytest.raises(MessageError, match="another θ"):
-        codec.decode_mask(sent, other_theta)
-    later = codec.decode_theta(codec.encode_theta(BROADCAST.theta, 8, LAYOUT), LAYOUT)
+        masks.decode_mask(sent, other_theta)
+    later = masks.decode_theta(masks.encode_theta(BROADCAST.theta, 8, LAYOUT), LAYOUT)
     with pytest.raises(MessageError, match="round 7; this is round 8"):
-        codec.decode_mask(sent, later)
+        masks.decode_mask(sent, later)
     with pytest.raises(MessageError, match="layout"):
-        codec.decode_theta(MESSAGES["theta context"][0], layout_of(5, 8))
+        masks.decode_theta(MESSAGES["theta context"][0], layout_of(5, 8))
 
 
 @pytest.mark.parametrize("report", [Report(0, 1, float("nan"), 0), Report(0, 1, 0, -1), Report(0, 0, 0, 0)])
 def test_an_impossible_report_is_refused(report):
     with pytest.raises(MessageError, match="report"):
-        codec.decode_mask(codec.encode_mask(MASK, report, BROADCAST), BROADCAST)
+        masks.decode_mask(masks.encode_mask(MASK, report, BROADCAST), BROADCAST)
 
 
 @pytest.mark.parametrize("lam", [-1.0, float("inf"), float("nan")])
 def test_an_impossible_lam_is_refused(lam):
     with pytest.raises(MessageError, match="λ of"):
-        codec.decode_theta(codec.encode_theta(Theta(LEVELS, 10, 0.01, lam), 0, LAYOUT), LAYOUT)
+        masks.decode_theta(masks.encode_theta(Theta(LEVELS, 10, 0.01, lam), 0, LAYOUT), LAYOUT)
 
 
 def test_a_level_above_the_highest_is_refused():
     with pytest.raises(MessageError):
-        codec.encode_theta(Theta(LEVELS, 9, 0.01), 0, LAYOUT)
+        masks.encode_theta(Theta(LEVELS, 9, 0.01), 0, LAYOUT)
     packed = bytearray(MESSAGES["theta packed"][0])
-    packed[wire.HEADER_BYTES + codec.THETA.size] = 0xFF  # two levels of 15, where 10 is the highest
+    packed[frame.HEADER_BYTES + masks.THETA.size] = 0xFF  # two levels of 15, where 10 is the highest
     with pytest.raises(MessageError, match="above the highest"):
-        codec.decode_theta(resealed(bytes(packed)), LAYOUT)
+        masks.decode_theta(resealed(bytes(packed)), LAYOUT)
 
 
 # --- entropies -------------------------------------------------------------------------------------------------------

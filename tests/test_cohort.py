@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 from fedsparse import Experiment, Federation
 from fedsparse.client import train
-from fedsparse.cohort import IGNORED, Cohort, Worker
+from fedsparse.client_fast import IGNORED, Cohort, TrainStep
 from fedsparse.federation import precision_of
-from fedsparse.parallel import side_by_side
 from fedsparse.regularizers import REGULARIZERS
+from fedsparse.threads import parallel_map
 
 SETTINGS = [
     {},
@@ -77,7 +77,7 @@ def test_a_worker_that_failed_serves_again(tiny):
 def test_rows_that_fill_up_a_batch_change_nothing(tiny):
     # What a CUDA graph does with a smaller last batch, done without one.
     federation = Federation(tiny)
-    worker = Worker(federation.network, federation.experiment, torch.device("cpu"))
+    worker = TrainStep(federation.network, federation.experiment, torch.device("cpu"))
     images, labels = federation.clients[0].images[:5], federation.clients[0].labels[:5]
     padded = torch.cat([images, torch.full_like(images, 77)])
     ignored = torch.cat([labels, torch.full_like(labels, IGNORED)])
@@ -88,7 +88,7 @@ def test_rows_that_fill_up_a_batch_change_nothing(tiny):
         loss = worker._step(x, y)
         gradients.append(worker.gradient.clone())
     assert loss == pytest.approx(
-        F.cross_entropy(federation.network.dense(images, worker.weights), labels).item(), abs=1e-5
+        F.cross_entropy(federation.network.forward_with_weights(images, worker.weights), labels).item(), abs=1e-5
     )
     assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
     assert gradients[0].abs().max() > 1e-3
@@ -100,8 +100,8 @@ def test_the_slope_of_a_regularizer_is_its_derivative(name):
     start = torch.linspace(2, -2, 41, dtype=torch.float64)
     (expected,) = torch.autograd.grad(2.5 * REGULARIZERS[name](scores, start), scores)
     theta, gradient = torch.sigmoid(scores.detach()), torch.ones(41, dtype=torch.float64)
-    bend = theta * (1 - theta)
-    REGULARIZERS[name].pull(gradient, torch.tensor(2.5), theta, scores.detach(), start, bend)
+    sigmoid_grad = theta * (1 - theta)
+    REGULARIZERS[name].add_gradient_(gradient, torch.tensor(2.5), theta, scores.detach(), start, sigmoid_grad)
     assert torch.allclose(gradient - 1, expected, atol=1e-7)
 
 
@@ -115,10 +115,10 @@ def test_side_by_side_keeps_order_and_gives_each_one_thread():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        assert list(side_by_side(work, range(6), 3)) == [(i, 1) for i in range(6)]
-        assert list(side_by_side(lambda i: (i, torch.get_num_threads()), range(3), 1)) == [(i, 1) for i in range(3)]
+        assert list(parallel_map(work, range(6), 3)) == [(i, 1) for i in range(6)]
+        assert list(parallel_map(lambda i: (i, torch.get_num_threads()), range(3), 1)) == [(i, 1) for i in range(3)]
         with pytest.raises(ZeroDivisionError):
-            list(side_by_side(lambda i: 1 // i, range(3), 2))
+            list(parallel_map(lambda i: 1 // i, range(3), 2))
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

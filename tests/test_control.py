@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedsparse import Experiment, Federation
-from fedsparse.control import MOST, SMALL, STEP, dual_step, first_lam, missed_target, next_lam
+from fedsparse.algorithms.lambda_schedule import MOST, SMALL, STEP, dual_step, first_lam, missed_target, next_lam
 
 
 def test_a_warm_up_rises_linearly_from_zero_and_a_delay_comes_before_it():

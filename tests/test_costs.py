@@ -9,8 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsparse import DataError, Experiment, Federation, costs
-from fedsparse.studies import STUDIES
+from fedsparse import DataError, Experiment, Federation
+from fedsparse.analysis import costs
+from fedsparse.analysis.studies import STUDIES
 
 SEEDS = pandas.DataFrame(
     {

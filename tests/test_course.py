@@ -12,9 +12,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from fedsparse import RunError, notebooks
-from fedsparse.course import bundle, copies, site
-from fedsparse.course.__main__ import main
+from fedsparse import RunError
+from fedsparse.tools import notebooks
+from fedsparse.tools.course import bundle, copies, site
+from fedsparse.tools.course.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -139,7 +140,11 @@ def test_the_site_has_notebooks_guides_settings_and_reference(built):
     assert "target_bpp" in (built / "settings.html").read_text()
     assert "Plans" in (built / "teaching.html").read_text()
     reference = "".join(page.read_text() for page in (built / "api").glob("*.html"))
-    for name in ("fedsparse.federation.run", "fedsparse.codec.decode_mask", "fedsparse.server.Tally"):
+    for name in (
+        "fedsparse.federation.run",
+        "fedsparse.wire.masks.decode_mask",
+        "fedsparse.aggregation.MaskAggregator",
+    ):
         assert f'id="{name}"' in reference
     home = (built / "index.html").read_text()
     assert all(f"notebooks/{notebook.stem}.html" in home for notebook in ALL)
@@ -218,7 +223,7 @@ def test_a_place_where_nothing_can_be_made_is_refused_in_one_line(tmp_path, monk
     (tmp_path / "file").write_text("")
     monkeypatch.chdir(ROOT)
     assert main(["copies", str(tmp_path / "file")]) == 1
-    assert capsys.readouterr().err == f"fedsparse.course: cannot write {tmp_path}/file/student: Not a directory\n"
+    assert capsys.readouterr().err == f"fedsparse.tools.course: cannot write {tmp_path}/file/student: Not a directory\n"
     monkeypatch.chdir(tmp_path)
     for what in ("copies", "site", "bundle"):
         assert main([what, "made"]) == 1

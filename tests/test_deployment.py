@@ -144,7 +144,7 @@ def test_the_units_start_flower_with_options_that_it_knows(unit):
 
 
 def test_the_units_environment_has_every_switch():
-    from fedsparse.flower.processes import SWITCHES
+    from fedsparse.flower.superlink import SWITCHES
 
     lines = (FOLDER / "systemd" / "environment").read_text().splitlines()
     there = dict(line.split("=", 1) for line in lines if not line.startswith("#"))

@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from fedsparse import SettingError
-from fedsparse.enumeration import estimates, every_mask, exact_gradient, expected_loss, moments, probabilities
+from fedsparse.teaching.exact_gradients import (
+    estimates,
+    every_mask,
+    exact_gradient,
+    expected_loss,
+    moments,
+    probabilities,
+)
 
 PULLS = torch.tensor([1.0, -2.0, 0.5])
 TARGET = 0.75

@@ -8,25 +8,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedsparse import DataError, Federation, SettingError, explore, studies
-from fedsparse.explore import __main__ as command
-from fedsparse.explore import page, view
-from fedsparse.explore.gradients import loss_gradients, ruled
-from fedsparse.explore.sweep import details, layer_picture
-from fedsparse.explore.widget import Explorer
+from fedsparse import DataError, Federation, SettingError
+from fedsparse.analysis import explorer, studies
+from fedsparse.analysis.explorer import __main__ as command
+from fedsparse.analysis.explorer import page, view
+from fedsparse.analysis.explorer.gradients import loss_gradients, ruled
+from fedsparse.analysis.explorer.sweep import Sweep, details, layer_picture
+from fedsparse.analysis.explorer.widget import Explorer
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
-KEPT = explore.load(folder=RESULTS)
+KEPT = explorer.load(folder=RESULTS)
 
 
 @pytest.mark.parametrize("lam", KEPT.lams)
 def test_a_frame_at_every_position(lam):
-    figure, caption, row = explore.frame(lam, KEPT)
+    figure, caption, row = explorer.frame(lam, KEPT)
     point = KEPT.at(lam)
     assert caption.startswith(f"λ = {lam:g}: accuracy {np.mean(point.accuracies):.1%}")
     assert f"uplink {point.rates['bpp_uplink']:.3f}" in caption
-    assert ("starved" in caption) == explore.starved(point, KEPT)
+    assert ("starved" in caption) == explorer.starved(point, KEPT)
     assert row["λ"] == f"{lam:g}"
     assert row["downlink"] == f"{point.rates['bpp_downlink']:.3f}"
     described = re.findall(r'role="img" aria-label="([^"]{20,})"', figure)
@@ -40,21 +41,21 @@ def test_the_ends_of_the_sweep_say_what_it_is_about():
     assert len(KEPT.points) >= 10
     assert first.density > 0.45
     assert last.density < 0.01
-    assert not explore.starved(first, KEPT)
-    assert explore.starved(last, KEPT)
-    assert not explore.starved(replace(last, density=0.3), KEPT), "merely young"
+    assert not explorer.starved(first, KEPT)
+    assert explorer.starved(last, KEPT)
+    assert not explorer.starved(replace(last, density=0.3), KEPT), "merely young"
     assert last.mask.sum() < first.mask.sum()
 
 
 def test_a_lam_that_is_not_there_is_refused():
     with pytest.raises(SettingError, match=r"λ = 4\.5 is not in the sweep; it has 0, 0\.3"):
-        explore.frame(4.5, KEPT)
+        explorer.frame(4.5, KEPT)
 
 
 def test_every_bar_stands_for_its_share():
     point = KEPT.points[0]
     assert sum(point.theta) == 93_034
-    figure = explore.frame(point.lam, KEPT).figure
+    figure = explorer.frame(point.lam, KEPT).figure
     heights = [float(h) for h in re.findall(r'height="([\d.]+)" fill="#D55E00"', figure)]
     assert np.allclose(np.array(heights) / sum(heights), np.array(point.theta) / sum(point.theta), atol=0.005)
 
@@ -76,7 +77,7 @@ def test_a_study_keeps_what_the_explorer_needs(tmp_path, monkeypatch, tiny, caps
     study = studies.Study("?", common, (axis,), seeds=2, explored=True)
     monkeypatch.setitem(studies.STUDIES, "tiny", study)
     assert studies.main(["tiny", f"out={tiny.out}"]) == 0
-    sweep = explore.load("tiny")
+    sweep = explorer.load("tiny")
     assert sweep.lams == [0, 9]
     assert [len(p.accuracies) for p in sweep.points] == [2, 2]
     federation = Federation(tiny.replace(lam=9.0))
@@ -84,23 +85,23 @@ def test_a_study_keeps_what_the_explorer_needs(tmp_path, monkeypatch, tiny, caps
         federation.round()
     kept = json.loads(Path("data/results/tiny.json").read_text())
     assert kept["9"] == details(federation), "what is kept is what the run ended with"
-    theta = federation.algorithm.network(federation.state)
+    theta = federation.algorithm.parameters(federation.state)
     at_ends_and_half = [np.sum(theta < 0.05), np.sum(np.abs(theta - 0.5) < 0.05), np.sum(theta > 0.95)]
     assert [sweep.points[1].theta[b] for b in (0, 5, 10)] == at_ends_and_half
     assert sum(sweep.points[1].theta) == len(theta)
 
     said = []
-    trained = explore.train(9.0, sweep, lambda done, rounds: said.append((done, rounds)))
+    trained = explorer.train(9.0, sweep, lambda done, rounds: said.append((done, rounds)))
     assert said == [(0, 2), (1, 2), (2, 2)]
     assert trained.theta == sweep.points[1].theta, "trained here, and kept: the same run"
     assert trained.accuracies[0] == sweep.points[1].accuracies[0]
-    more = sweep.with_point(explore.train(3.0, sweep))
+    more = sweep.with_point(explorer.train(3.0, sweep))
     assert more.lams == [0, 3, 9]
-    assert "one seed" in explore.frame(3.0, more).caption
+    assert "one seed" in explorer.frame(3.0, more).caption
 
     Path("data/results/tiny.json").unlink()
     with pytest.raises(DataError, match=r"python -m fedsparse\.studies tiny makes it"):
-        explore.load("tiny")
+        explorer.load("tiny")
 
 
 def test_a_sweep_whose_files_do_not_fit_is_refused(tmp_path):
@@ -109,7 +110,7 @@ def test_a_sweep_whose_files_do_not_fit_is_refused(tmp_path):
     del kept["3"]
     (tmp_path / "lambda-digits.json").write_text(json.dumps(kept))
     with pytest.raises(DataError, match="do not belong together"):
-        explore.load(folder=tmp_path)
+        explorer.load(folder=tmp_path)
 
 
 def test_who_rules_a_weight(tiny):
@@ -170,7 +171,7 @@ def test_an_error_at_one_position_is_shown_there_and_only_there(monkeypatch):
     def broken(lam, sweep):
         if lam == 1.0:
             raise ZeroDivisionError("no <data>")
-        return explore.frame(lam, sweep)
+        return explorer.frame(lam, sweep)
 
     monkeypatch.setattr(view, "frame", broken)
     explorer = Explorer(KEPT, 3.0)
@@ -184,9 +185,9 @@ def test_an_error_at_one_position_is_shown_there_and_only_there(monkeypatch):
 
 
 def test_the_button_trains_a_lam_that_is_not_there(tiny, monkeypatch):
-    from fedsparse.explore import widget
+    from fedsparse.analysis.explorer import widget
 
-    sweep = explore.Sweep("small", KEPT.points, KEPT.made_from, tiny, KEPT.shown)
+    sweep = Sweep("small", KEPT.points, KEPT.made_from, tiny, KEPT.shown)
     explorer = Explorer(sweep, 3.0)
     explorer.number.value = 4.5
     assert not explorer.button.disabled

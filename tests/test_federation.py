@@ -12,10 +12,11 @@ import pytest
 import torch
 
 import fedsparse
-from fedsparse import Experiment, Federation, History, RunError, codec, load_network, run
+from fedsparse import Experiment, Federation, History, RunError, load_network, run
 from fedsparse.evaluation import accuracy
 from fedsparse.history import ACCURACIES, COLUMNS
 from fedsparse.run_folder import RunFolder
+from fedsparse.wire import masks
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -170,10 +171,10 @@ def test_without_a_clip_unanimous_weights_are_frozen_and_with_one_they_are_not(t
     for clip in (0.0, 0.01):
         federation = Federation(tiny.replace(clip=clip, cohort=1))
         federation.round()  # one client: every weight is unanimous
-        certain = federation.algorithm.network(federation.state)
+        certain = federation.algorithm.parameters(federation.state)
         assert set(np.unique(certain)) == {np.float32(clip), np.float32(1 - clip)}
         federation.round()
-        moved = np.mean(federation.algorithm.network(federation.state) != certain)
+        moved = np.mean(federation.algorithm.parameters(federation.state) != certain)
         assert (moved > 0) == (clip > 0)
         assert np.isfinite(federation.history.last["loss"])
         assert np.isfinite(federation.history.last["bpp_kl"])
@@ -292,7 +293,7 @@ def test_a_forged_description_builds_nothing(tmp_path, description):
     from fedsparse.models import Layout
 
     layout = Layout(((2, 2),))
-    (tmp_path / "bad.fsp").write_bytes(codec.encode_network(np.ones(layout.n, np.uint8), layout, description))
+    (tmp_path / "bad.fsp").write_bytes(masks.encode_network(np.ones(layout.n, np.uint8), layout, description))
     with pytest.raises(fedsparse.MessageError, match="makes no network"):
         load_network(tmp_path / "bad.fsp")
 
@@ -344,7 +345,7 @@ def test_a_device_that_is_not_there_is_refused(tiny, monkeypatch):
 
 
 def test_parallel_runs_are_the_same_runs(tiny):
-    from fedsparse.grid import run_all, summary, tidy, varied
+    from fedsparse.analysis.sweeps import run_all, summary, tidy, varied
 
     experiments = [tiny.replace(seed=s, rounds=1) for s in (0, 1)]
     runs = run_all(experiments, jobs=2)

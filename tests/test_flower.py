@@ -17,19 +17,20 @@ pytest.importorskip("flwr", reason="Flower is not installed: pip install 'fedspa
 from flwr.app import ConfigRecord, Message, RecordDict
 from google.protobuf.message import DecodeError as ProtobufError
 
-from fedsparse import DataError, Experiment, Federation, History, RunError, SettingError, run, wire
-from fedsparse.codec import Report
+from fedsparse import DataError, Experiment, Federation, History, RunError, SettingError, run
 from fedsparse.flower import __main__ as simulation
 from fedsparse.flower import faults
 from fedsparse.flower.client_app import RECORD, payload_of
-from fedsparse.flower.in_process import InProcessGrid, direct
 from fedsparse.flower.nodes import Nodes
-from fedsparse.flower.processes import SuperLink
+from fedsparse.flower.run_config import Terms, read, run_config
 from fedsparse.flower.server_app import serve
-from fedsparse.flower.terms import Terms, read, run_config
-from fedsparse.network_file import encode
+from fedsparse.flower.superlink import SuperLink
+from fedsparse.flower.testing.in_process import InProcessGrid, direct
 from fedsparse.run_folder import RunFolder
-from fedsparse.weight_codec import decode_weights
+from fedsparse.wire import frame
+from fedsparse.wire.masks import Report
+from fedsparse.wire.network_file import encode
+from fedsparse.wire.weights import decode_weights
 
 ROOT = Path(__file__).parents[1]
 SHORT = Terms(node_wait=0, reply_timeout=0.1)
@@ -75,7 +76,7 @@ def spoiling(client: int, spoil, rounds=(1,)):
 
 def without(experiment: Experiment, lost: set[tuple[int, int]]) -> Federation:
     """The engine in one process, with the updates of some (round, client) taken out."""
-    federation = Federation(experiment, meet=faults.without(lost))
+    federation = Federation(experiment, client_backend=faults.without(lost))
     for _ in range(experiment.rounds):
         federation.round()
     return federation
@@ -83,8 +84,8 @@ def without(experiment: Experiment, lost: set[tuple[int, int]]) -> Federation:
 
 def same_as(got, expected: Federation) -> None:
     """The run over Flower has the network and, times aside, the history of a federation in one process."""
-    trained = expected.algorithm.network(expected.state)
-    assert (got.folder / "network.fsp").read_bytes() == bytes(encode(expected.architecture, trained))
+    trained = expected.algorithm.parameters(expected.state)
+    assert (got.folder / "network.fsp").read_bytes() == bytes(encode(expected.network.architecture, trained))
     timeless = [History([{**row, "seconds": 0.0} for row in h]).to_csv() for h in (got.history, expected.history)]
     assert timeless[0] == timeless[1]
 
@@ -134,9 +135,9 @@ def claiming(client: int, samples: int):
 
     def spoil(app, message, context):
         update = bytearray(payload_of(app(message, context)))
-        update[wire.HEADER_BYTES : wire.HEADER_BYTES + wire.CLAIM.size] = wire.CLAIM.pack(client, samples)
-        checksum = zlib.crc32(update[wire.HEADER_BYTES :], zlib.crc32(update[: wire.HEADER.size]))
-        update[wire.HEADER.size : wire.HEADER_BYTES] = wire.CHECKSUM.pack(checksum)
+        update[frame.HEADER_BYTES : frame.HEADER_BYTES + frame.CLAIM.size] = frame.CLAIM.pack(client, samples)
+        checksum = zlib.crc32(update[frame.HEADER_BYTES :], zlib.crc32(update[: frame.HEADER.size]))
+        update[frame.HEADER.size : frame.HEADER_BYTES] = frame.CHECKSUM.pack(checksum)
         return bytes(update)
 
     return spoil
@@ -294,9 +295,9 @@ def test_bytes_that_decode_but_that_no_encoder_makes_end_no_run(tiny):
 
         def noise(app, message, context):
             update = bytearray(claiming(1, 50)(app, message, context))
-            update[wire.HEADER_BYTES + 16 :] = np.random.default_rng(0).bytes(len(update) - wire.HEADER_BYTES - 16)
-            checksum = zlib.crc32(update[wire.HEADER_BYTES :], zlib.crc32(update[: wire.HEADER.size]))
-            update[wire.HEADER.size : wire.HEADER_BYTES] = wire.CHECKSUM.pack(checksum)
+            update[frame.HEADER_BYTES + 16 :] = np.random.default_rng(0).bytes(len(update) - frame.HEADER_BYTES - 16)
+            checksum = zlib.crc32(update[frame.HEADER_BYTES :], zlib.crc32(update[: frame.HEADER.size]))
+            update[frame.HEADER.size : frame.HEADER_BYTES] = frame.CHECKSUM.pack(checksum)
             return bytes(update)
 
         got = over_flower(tiny.replace(codec=codec), link=spoiling(1, noise))
@@ -316,13 +317,13 @@ def test_who_fell_silent_is_sent_theta_whole(tiny):
 
     def silent_once(app, message, context):
         if message.metadata.message_type == "train" and context.node_config["partition-id"] == 2:
-            kinds.append(wire.Kind(wire.kind_of(payload_of(message))))
+            kinds.append(frame.Kind(frame.kind_of(payload_of(message))))
             context.state.clear() if message.metadata.group_id == "3" else None  # its process was started anew
             return None if message.metadata.group_id == "3" else app(message, context)
         return app(message, context)
 
     got = over_flower(tiny.replace(codec="shared", rounds=5, model="conv2", width=0.3), link=silent_once)
-    assert kinds == [wire.Kind.THETA, wire.Kind.RELAY, wire.Kind.RELAY, wire.Kind.THETA, wire.Kind.RELAY]
+    assert kinds == [frame.Kind.THETA, frame.Kind.RELAY, frame.Kind.RELAY, frame.Kind.THETA, frame.Kind.RELAY]
     assert [row["cohort"] for row in got.history] == [4, 4, 3, 4, 4]
 
 
@@ -382,7 +383,7 @@ def test_each_site_may_bring_its_own_data_and_counts_by_its_samples(tiny, tmp_pa
     sites = [{"partition-id": k, "data": str(tmp_path / f"{name}.npz")} for k, name in enumerate("ab")]
     grid = InProcessGrid(run_config(e, terms), sites)
     nodes: list[Nodes] = []
-    federation = Federation(e, meet=lambda *of: nodes.append(Nodes(grid, terms, None, *of)) or nodes[0])
+    federation = Federation(e, client_backend=lambda *of: nodes.append(Nodes(grid, terms, None, *of)) or nodes[0])
     row = federation.round()
     assert [nodes[0].members[k].samples for k in (0, 1)] == [60, 12]
     assert federation.state.total == 6, "60 and 12 samples, in smallest terms"
@@ -397,10 +398,10 @@ def test_each_site_may_bring_its_own_data_and_counts_by_its_samples(tiny, tmp_pa
 SERVER = """
 import os, signal, sys
 from fedsparse import Experiment
-from fedsparse.flower.in_process import InProcessGrid
-from fedsparse.flower.processes import SuperLink
+from fedsparse.flower.testing.in_process import InProcessGrid
+from fedsparse.flower.superlink import SuperLink
 from fedsparse.flower.server_app import serve
-from fedsparse.flower.terms import run_config
+from fedsparse.flower.run_config import run_config
 
 def link(app, message, context):
     if message.metadata.group_id == "4" and context.node_config["partition-id"] == 2:

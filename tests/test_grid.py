@@ -4,8 +4,8 @@ import pandas
 import pytest
 
 from fedsparse import History, Run, RunError
+from fedsparse.analysis.sweeps import Failed, attempt_all, collect, interval, run_all, summary, tidy
 from fedsparse.experiment import SETTINGS, Experiment
-from fedsparse.grid import Failed, attempt_all, collect, interval, run_all, summary, tidy
 from fedsparse.history import COLUMNS
 
 

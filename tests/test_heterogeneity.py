@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from fedsparse import Federation, History, RunError, TargetWarning, codec, evaluation, run
+from fedsparse import Federation, History, RunError, TargetWarning, evaluation, run
+from fedsparse.aggregation import answering, sample_cohort
 from fedsparse.evaluation import client_accuracies
-from fedsparse.server import answering, sample_cohort
+from fedsparse.wire import masks
 
 
 def test_who_drops_out_follows_from_seed_round_and_client_alone():
@@ -47,10 +48,10 @@ def test_a_round_in_which_nobody_answers_changes_the_round_and_nothing_else(tiny
     federation = Federation(tiny.replace(cohort=2, aggregation=aggregation, prior_reset=2, target_bpp=0.2))
     federation.round()
     before = federation.state
-    theta = federation.algorithm.network(before)
+    theta = federation.algorithm.parameters(before)
     object.__setattr__(federation.experiment, "dropout", 1.0)
     row = federation.round()
-    assert np.array_equal(federation.algorithm.network(federation.state), theta)
+    assert np.array_equal(federation.algorithm.parameters(federation.state), theta)
     after = federation.state
     assert (after.round, after.lam, after.rate) == (2, before.lam, before.rate)
     assert (row["cohort"], row["uplink_bytes"], row["bpp_uplink"]) == (0, 0, 0.0)
@@ -82,8 +83,8 @@ def test_accuracy_of_clients_by_hand():
     # Class 0 is right in 3 of 4, class 1 in 1 of 2, class 2 never, class 3 has no test image.
     labels = np.array([0, 0, 0, 0, 1, 1, 2])
     hit = np.array([1, 1, 1, 0, 1, 0, 0], bool)
-    holdings = np.array([[5, 0, 0, 0], [1, 1, 0, 0], [0, 1, 3, 0], [2, 0, 0, 9], [0, 0, 0, 7]])
-    got = client_accuracies(hit, labels, holdings)
+    label_counts = np.array([[5, 0, 0, 0], [1, 1, 0, 0], [0, 1, 3, 0], [2, 0, 0, 9], [0, 0, 0, 7]])
+    got = client_accuracies(hit, labels, label_counts)
     assert got[:4] == pytest.approx([0.75, 0.625, 0.125, 0.75])
     assert np.isnan(got[4])
 
@@ -91,12 +92,12 @@ def test_accuracy_of_clients_by_hand():
 def test_history_says_how_the_clients_fare_and_the_network_is_passed_no_more_often(tiny, monkeypatch):
     federation = Federation(tiny.replace(partition="classes", classes_per_client=3))
     passes = []
-    original = evaluation.hits
+    original = evaluation.correct
     monkeypatch.setattr(evaluation, "hits", lambda *a: passes.append(1) or original(*a))
     row = federation.round()
     assert len(passes) == 5
     images, labels = federation.test
-    theta = torch.from_numpy(federation.algorithm.network(federation.state))
+    theta = torch.from_numpy(federation.algorithm.parameters(federation.state))
     hit = original(federation.network, federation.network.weights(theta), images, labels)
     expected = []
     for client in federation.clients:
@@ -143,15 +144,15 @@ def test_a_run_of_another_version_is_refused(tiny):
 def test_the_broadcast_is_decoded_with_its_lam(tiny):
     federation = Federation(tiny.replace(lam=2.5))
     message = federation.algorithm.broadcast(federation.state)
-    assert codec.decode_theta(message, federation.network.layout).theta.lam == 2.5
+    assert masks.decode_theta(message, federation.network.layout).theta.lam == 2.5
 
 
 def test_a_plot_of_who_holds_what_has_a_bubble_a_holding():
     pytest.importorskip("matplotlib")
-    from fedsparse import plots
+    from fedsparse.analysis import plots
 
     counts = np.array([[4, 0, 1], [0, 2, 0]])
-    figure = plots.holdings(counts, "two clients")
+    figure = plots.label_counts(counts, "two clients")
     (axes,) = figure.axes
     (bubbles,) = axes.collections
     assert bubbles.get_offsets().tolist() == [[0, 0], [0, 2], [1, 1]]

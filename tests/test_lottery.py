@@ -8,8 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsparse import Experiment, SettingError, data
-from fedsparse.contests import against_chance, looked_at, popup, signs_or_magnitudes, untrained_masks
-from fedsparse.lottery import (
+from fedsparse.models import Layout
+from fedsparse.teaching.lottery_experiments import (
+    against_chance,
+    edge_popup_accuracy,
+    looked_at,
+    signs_or_magnitudes,
+    untrained_masks,
+)
+from fedsparse.teaching.lottery_tickets import (
     CRITERIA,
     Task,
     prune_and_rewind,
@@ -19,7 +26,6 @@ from fedsparse.lottery import (
     top_share,
     weights_of,
 )
-from fedsparse.models import Layout
 
 SMALL = Layout(((2, 3), (1, 2)))  # six weights and two biases, two weights and a bias
 VALUES = torch.tensor([1.0, -5.0, 3.0, -2.0, 4.0, 0.5, 9.0, -9.0, 0.1, 0.2, 7.0])
@@ -133,7 +139,7 @@ def test_edge_popup_has_its_closed_form_gradient_in_its_first_step(task):
     still = Task(sgd.experiment.replace(lr=1e-9), *list(vars(sgd).values())[1:]).train_scores(frozen, 0.3)
     effective = (frozen * top_share(still, 0.3, task.layout)).requires_grad_()
     loss = torch.nn.functional.cross_entropy(
-        task.network.dense(task.learner.images, effective), task.learner.labels
+        task.network.forward_with_weights(task.learner.images, effective), task.learner.labels
     )  # fmt: skip
     (gradient,) = torch.autograd.grad(loss, effective)
     assert torch.allclose(sgd.train_scores(frozen, 0.3), still - 0.1 * frozen * gradient, atol=1e-5)
@@ -153,7 +159,7 @@ def test_tables_have_a_row_for_each_share_and_kind(task):
     assert rows[0]["trained"] == rows[2]["trained"] == task.accuracy(tickets[0].trained), "with all weights, no mask"
     assert len(signs_or_magnitudes(task, tickets[1])) == 5
     assert len(untrained_masks(task, tickets[0].trained, [1.0, 0.5])) == 2 * (len(CRITERIA) + 1)
-    assert [r["share"] for r in popup(task, [0.5])] == [0.5]
+    assert [r["share"] for r in edge_popup_accuracy(task, [0.5])] == [0.5]
 
 
 def test_what_a_mask_looks_at_adds_up(task):

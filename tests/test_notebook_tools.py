@@ -11,12 +11,14 @@ import pytest
 import yaml
 from matplotlib.figure import Figure
 
-from fedsparse import RunError, SettingError, notebooks, plots
-from fedsparse.notebooks.__main__ import main
-from fedsparse.notebooks.grid import members
-from fedsparse.notebooks.launching import links, repository, with_launch, without_launch
-from fedsparse.notebooks.refreshing import stale
-from fedsparse.notebooks.stamps import modules
+from fedsparse import RunError, SettingError
+from fedsparse.analysis import plots
+from fedsparse.tools import notebooks
+from fedsparse.tools.notebooks.__main__ import main
+from fedsparse.tools.notebooks.grid import members
+from fedsparse.tools.notebooks.launching import links, repository, with_launch, without_launch
+from fedsparse.tools.notebooks.refreshing import stale
+from fedsparse.tools.notebooks.stamps import modules
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -153,9 +155,9 @@ def house(tmp_path) -> Path:
 
 def test_a_notebook_rests_on_what_it_can_reach(house):
     code = "from fedsparse import plots, run\nplots.bars()"
-    assert set(modules(code, house.parents[1])) == {"fedsparse.core", "fedsparse.deep", "fedsparse.plots.bars"}
+    assert set(modules(code, house.parents[1])) == {"fedsparse.core", "fedsparse.deep", "fedsparse.analysis.plots.bars"}
     assert set(modules("from fedsparse import plots\ndraw = plots", house.parents[1])) == {
-        "fedsparse.plots", "fedsparse.plots.bars", "fedsparse.plots.lines",
+        "fedsparse.analysis.plots", "fedsparse.analysis.plots.bars", "fedsparse.analysis.plots.lines",
     }  # fmt: skip
     assert not modules("import numpy\nfrom torch import nn", house.parents[1])
 
@@ -166,7 +168,7 @@ def test_a_notebook_rests_on_what_it_can_reach(house):
         ("fedsparse/deep.py", "return 1", "return 2", ["fedsparse.deep"]),
         ("fedsparse/core.py", "deep import", "unused import x;from fedsparse.deep import",
          ["fedsparse.core", "fedsparse.unused"]),
-        ("fedsparse/plots/bars.py", "bars()", "bars(x=1)", ["fedsparse.plots.bars"]),
+        ("fedsparse/plots/bars.py", "bars()", "bars(x=1)", ["fedsparse.analysis.plots.bars"]),
         ("data/results/kept.csv", "1", "2", ["data/results/kept.csv"]),
         ("data/results/paper/runs.csv", "1", "2", ["data/results/paper/runs.csv"]),
         ("data/results/others/runs.csv", "1", "2", []),

@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 import yaml
 
-from fedsparse import RunError, SettingError, checks, notebooks
-from fedsparse.notebooks.__main__ import main
+from fedsparse import RunError, SettingError
+from fedsparse.teaching import checks
+from fedsparse.tools import notebooks
+from fedsparse.tools.notebooks.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))

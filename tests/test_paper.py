@@ -12,13 +12,13 @@ import pandas
 import pytest
 
 from fedsparse import RunError, run
+from fedsparse.analysis.reproduction import __main__ as command
+from fedsparse.analysis.reproduction import naming, page, pictures, plan, tables
+from fedsparse.analysis.reproduction.claims import SAVINGS, claims, survives
+from fedsparse.analysis.reproduction.listing import listing
+from fedsparse.analysis.reproduction.plan import CASES, DATASETS, PARTS, SCALES, Scale, chosen_lams
+from fedsparse.analysis.reproduction.record import PLACES, ROUND, Record, key_of, sign, signature
 from fedsparse.experiment import SETTINGS
-from fedsparse.paper import __main__ as command
-from fedsparse.paper import naming, page, pictures, plan, tables
-from fedsparse.paper.claims import SAVINGS, claims, survives
-from fedsparse.paper.listing import listing
-from fedsparse.paper.plan import CASES, DATASETS, PARTS, SCALES, Scale, chosen_lams
-from fedsparse.paper.record import PLACES, ROUND, Record, key_of, sign, signature
 from fedsparse.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
@@ -153,7 +153,7 @@ def test_a_run_that_is_begun_elsewhere_is_left_alone(tiny):
 def test_a_page_that_cannot_be_written_is_one_line(paper, capsys):
     (paper / "docs").write_text("no folder")
     assert command.main(["--page"]) == 2
-    assert capsys.readouterr().err.startswith("fedsparse.paper: cannot write docs")
+    assert capsys.readouterr().err.startswith("fedsparse.analysis.reproduction: cannot write docs")
 
 
 def test_killed_between_the_two_files_nothing_is_lost(tiny, tmp_path, monkeypatch):
@@ -174,8 +174,8 @@ def test_killed_between_the_two_files_nothing_is_lost(tiny, tmp_path, monkeypatc
 
 def test_a_run_done_in_pieces_names_every_place(tiny, tmp_path, monkeypatch):
     for place in ("here", "there", "here"):
-        monkeypatch.setattr("fedsparse.paper.record._device", lambda e, place=place: place)
-        monkeypatch.setattr("fedsparse.paper.record._commit", lambda place=place: f"{place}1")
+        monkeypatch.setattr("fedsparse.analysis.reproduction.record._device", lambda e, place=place: place)
+        monkeypatch.setattr("fedsparse.analysis.reproduction.record._commit", lambda place=place: f"{place}1")
         sign(tiny)
     record = Record(tmp_path)
     record.add(run(tiny))
@@ -234,7 +234,7 @@ def test_a_run_that_fails_is_named_and_the_others_are_done(paper, capsys):
 
 def test_killed_at_any_moment_it_goes_on(paper):
     script = (
-        "import sys; from fedsparse.paper import plan, __main__;"
+        "import sys; from fedsparse.analysis.reproduction import plan, __main__;"
         "sys.path.insert(0, sys.argv[1]); from test_paper import TINY; from dataclasses import replace;"
         "plan.SCALES['small'] = replace(TINY, changes={**TINY.changes, 'rounds': 6, 'local_epochs': 3});"
         "sys.exit(__main__.main(['scale=small', 'part=lambda', 'dataset=mnist', 'jobs=1', 'out=' + sys.argv[2]]))"
@@ -387,11 +387,11 @@ def test_the_ablation_and_the_bills_show_each_run_once(tmp_path):
     assert len({*plain["runs"], *sparse["runs"]}) == 12
     assert "The most accurate: as chosen, 90.0 %." in page.page(record)
     assert [naming.change(e.settings) for e, _ in rows[:12:2]] == plain["λ = 0"].tolist()
-    picture = pictures.bills(record, "small", "mnist")
+    picture = pictures.communication_cost(record, "small", "mnist")
     assert "iid, Top-mask: 80.0, 80.0, 80.0 % at 3 MB" in picture.alt
     assert "c = 4" not in picture.alt, "no rival has run there"
     assert [axes.get_title() for axes in picture.draw().axes if axes.get_title()] == ["iid"]
-    assert pictures.bills(record, "small", "cifar10") is None
+    assert pictures.communication_cost(record, "small", "cifar10") is None
 
 
 def test_a_run_that_two_parts_share_is_counted_once(tmp_path):
@@ -441,4 +441,4 @@ def test_mistakes_are_one_line(argv, words, capsys):
 
 def test_the_page_is_what_the_record_says(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert page.PAGE.read_text() == page.page(Record()), "made by: python -m fedsparse.paper --page"
+    assert page.PAGE.read_text() == page.page(Record()), "made by: python -m fedsparse reproduce --page"

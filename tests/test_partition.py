@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fedsparse import DataError, Experiment, SettingError
-from fedsparse.partition import PARTITIONS, apportion, holdings, split
+from fedsparse.partition import PARTITIONS, apportion, label_counts, split
 from fedsparse.randomness import permutation
 
 
@@ -27,7 +27,7 @@ def parts_of(labels: np.ndarray, **options) -> list[np.ndarray]:
 
 
 def table_of(labels: np.ndarray, **options) -> np.ndarray:
-    return holdings(labels, parts_of(labels, **options), labels.max() + 1)
+    return label_counts(labels, parts_of(labels, **options), labels.max() + 1)
 
 
 seeds = st.integers(0, 2**63 - 1)
@@ -137,7 +137,7 @@ def test_shards_are_equal_pieces_of_the_images_sorted_by_class(clients, each, se
     sizes = [len(p) for p in parts]
     assert max(sizes) - min(sizes) <= each
     # Cut into K·c pieces, a sorted list changes class at most 2 times: so many pieces at most hold two classes or more.
-    assert sum((row > 0).sum() for row in holdings(labels, parts, 3)) <= clients * each + 2
+    assert sum((row > 0).sum() for row in label_counts(labels, parts, 3)) <= clients * each + 2
 
 
 def test_shards_of_one_class_each_by_hand():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from fedsparse import Architecture, MaskedNetwork, SettingError
 from fedsparse.models import Layout
-from fedsparse.pathways import connected
+from fedsparse.teaching.effective_masks import connected
 
 TINY = Layout(((3, 2), (2, 3)))  # 2 inputs, 3 units, 2 logits: 6 weights, 3 biases, 6 weights, 2 biases
 

@@ -3,7 +3,7 @@
 import pandas
 import pytest
 
-from fedsparse import plots
+from fedsparse.analysis import plots
 
 
 def legend(figure):

@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedsparse import Experiment, Federation, MessageError, SettingError, codec, relay, run, shared, wire
-from fedsparse.relay import Mask, Record
+from fedsparse import Experiment, Federation, MessageError, SettingError, run
+from fedsparse.wire import frame, masks, relay, shared_randomness
+from fedsparse.wire.relay import Mask, Record
 
 THREE = {"codec": "shared", "clients": 6, "cohort": 3, "rounds": 8, "local_epochs": 1}
 
 
-def sent(federation: Federation, kind: wire.Kind) -> list[int]:
+def sent(federation: Federation, kind: frame.Kind) -> list[int]:
     """Clients of the coming round that would get a message of this kind."""
     messages = {k: federation.algorithm.broadcast(federation.state, k) for k in range(len(federation.clients))}
-    return [k for k, message in messages.items() if wire.kind_of(message) == kind]
+    return [k for k, message in messages.items() if frame.kind_of(message) == kind]
 
 
 def test_relayed_masks_rebuild_the_very_theta_that_the_server_has(tiny):
@@ -26,30 +27,30 @@ def test_relayed_masks_rebuild_the_very_theta_that_the_server_has(tiny):
         original = algorithm._receive
 
         def receive(message, client, original=original, received=received):
-            received.append((wire.kind_of(message), original(message, client)))
+            received.append((frame.kind_of(message), original(message, client)))
             return received[-1][1]
 
         algorithm._receive = receive
         for _ in range(8):
-            whole = codec.decode_theta(algorithm.broadcast(federation.state), federation.network.layout)
+            whole = masks.decode_theta(algorithm.broadcast(federation.state), federation.network.layout)
             federation.round()
             for _, got in received:
                 assert got.checksum == whole.checksum
                 assert np.array_equal(got.theta.levels, whole.theta.levels)
             kinds = [kind for kind, _ in received]
             received.clear()
-        assert wire.Kind.RELAY in kinds, extra
+        assert frame.Kind.RELAY in kinds, extra
 
 
 def test_who_answered_is_relayed_to_and_a_stranger_gets_the_whole(tiny):
     federation = Federation(tiny.replace(**THREE, train_size=600))
-    assert sent(federation, wire.Kind.RELAY) == []
+    assert sent(federation, frame.Kind.RELAY) == []
     answered = set()
     for _ in range(2):
         federation.round()
         answered |= {k for k, c in enumerate(federation.clients) if "broadcast" in c.memory}
-        assert set(sent(federation, wire.Kind.RELAY)) <= answered
-        assert set(sent(federation, wire.Kind.THETA)) >= set(range(6)) - answered
+        assert set(sent(federation, frame.Kind.RELAY)) <= answered
+        assert set(sent(federation, frame.Kind.THETA)) >= set(range(6)) - answered
 
 
 def test_a_relay_is_sent_only_while_it_is_smaller_than_theta(tiny):
@@ -65,14 +66,14 @@ def test_a_posterior_over_several_rounds_is_sent_whole(tiny):
     federation = Federation(tiny.replace(**THREE | {"aggregation": "beta", "prior_reset": 3, "cohort": 0}))
     for _ in range(4):
         federation.round()
-        assert sent(federation, wire.Kind.RELAY) == []
+        assert sent(federation, frame.Kind.RELAY) == []
 
 
 def test_the_masks_of_the_first_round_are_relayed_too(tiny):
     # The first θ, ½ everywhere, takes no room: what counts is the size of the θ that the masks lead to.
     federation = Federation(tiny.replace(model="conv2", width=0.3, codec="shared", local_epochs=1, train_size=0))
     federation.round()
-    assert sent(federation, wire.Kind.RELAY) == [0, 1, 2, 3]
+    assert sent(federation, frame.Kind.RELAY) == [0, 1, 2, 3]
     assert federation.round()["bpp_downlink"] < 0.5 * 8 * len(federation.algorithm.broadcast(federation.state)) / (
         federation.network.layout.n
     )
@@ -106,10 +107,10 @@ def played(tiny):
     """A federation after two rounds, a client that answered in both, its θ of round 2, and its relay to round 3."""
     federation = Federation(tiny.replace(**THREE | {"cohort": 0}))
     federation.round()
-    held = codec.decode_theta(federation.algorithm.broadcast(federation.state), federation.network.layout)
+    held = masks.decode_theta(federation.algorithm.broadcast(federation.state), federation.network.layout)
     federation.round()
     message = federation.algorithm.broadcast(federation.state, 1)
-    assert wire.kind_of(message) == wire.Kind.RELAY
+    assert frame.kind_of(message) == frame.Kind.RELAY
     return federation, held, message
 
 
@@ -126,7 +127,7 @@ def test_a_relay_is_refused_with_another_seed_or_another_theta(played):
 def test_damaged_and_forged_relays_are_refused(played):
     federation, held, message = played
     goal = relay.decode_relay(message, held, 0)
-    (record,) = relay.unpack_records(message[wire.HEADER_BYTES + relay.HEAD.size :], held.layout.n)
+    (record,) = relay.unpack_records(message[frame.HEADER_BYTES + relay.HEAD.size :], held.layout.n)
     short = dataclasses.replace(record, masks=record.masks[:-1])
     forged = {
         "do not add up": relay.encode_relay([short], goal),
@@ -139,7 +140,7 @@ def test_damaged_and_forged_relays_are_refused(played):
     for words, bad in forged.items():
         with pytest.raises(MessageError, match=words):
             relay.decode_relay(bad, held, 0)
-    for cut in (0, 3, wire.HEADER_BYTES + 2, len(message) - 1):
+    for cut in (0, 3, frame.HEADER_BYTES + 2, len(message) - 1):
         with pytest.raises(MessageError):
             relay.decode_relay(message[:cut], held, 0)
     for at in range(0, len(message), 7):
@@ -155,12 +156,12 @@ def test_damaged_and_forged_relays_are_refused(played):
 N = 40
 choices = st.sampled_from([16, 32, 48]).flatmap(
     lambda length: st.builds(
-        shared.Choice,
+        shared_randomness.Choice,
         st.just(length),
         st.lists(st.integers(1, 255), min_size=-(-N // length), max_size=-(-N // length)).map(tuple),
     )
 )
-masks = st.lists(
+relayed_masks = st.lists(
     st.builds(Mask, st.integers(0, 2**32 - 1), st.integers(1, 10_000), choices),
     max_size=4,
     unique_by=lambda mask: mask.client,
@@ -169,13 +170,13 @@ masks = st.lists(
 
 def test_a_frozen_record():
     # round 300 | θ | two masks, weights follow | clients 3 and 3 + 1 + 4 | a block of 32, two of 16 … | numbers
-    one, other = Mask(3, 1, shared.Choice(32, (1, 200))), Mask(8, 130, shared.Choice(48, (7,)))
+    one, other = Mask(3, 1, shared_randomness.Choice(32, (1, 200))), Mask(8, 130, shared_randomness.Choice(48, (7,)))
     packed = Record(300, 0x01020304, (one, other)).pack()
     assert packed[:13].hex() == "ac02" + "04030201" + "05" + "030101" + "0402" + "8201"[:2]
     assert packed[13:14].hex() == "01"
     stream = packed[15:]
     assert packed[14] == len(stream)
-    assert shared.decode_numbers(stream, 3) == [1, 200, 7]
+    assert shared_randomness.decode_numbers(stream, 3) == [1, 200, 7]
     alone = Record(300, 0x01020304, (one,)).pack()
     assert alone[6:9].hex() == "020301", "weights of 1 take no room"
 
@@ -197,19 +198,19 @@ def test_a_client_whose_answer_was_lost_is_relayed_to_all_the_same(tiny):
     assert client.memory["broadcast"]["round"] == 3
     assert (
         client.memory["broadcast"]["checksum"]
-        == codec.decode_theta(algorithm.broadcast(states[2]), federation.network.layout).checksum
+        == masks.decode_theta(algorithm.broadcast(states[2]), federation.network.layout).checksum
     )
 
 
 def test_a_mask_coded_otherwise_is_refused(played):
     federation, held, _ = played
     mask = np.ones(federation.network.layout.n, np.uint8)
-    lossless = codec.encode_mask(mask, codec.Report(2, 10, 1.0, 0.1), held)
+    lossless = masks.encode_mask(mask, masks.Report(2, 10, 1.0, 0.1), held)
     with pytest.raises(MessageError, match="coded by shared randomness"):
-        codec.decode_mask(lossless, held, seed=0)
-    sampled = codec.encode_sample(mask * 0.6, codec.Report(2, 10, 1.0, 0.1), held, seed=0)
+        masks.decode_mask(lossless, held, seed=0)
+    sampled = masks.encode_sample(mask * 0.6, masks.Report(2, 10, 1.0, 0.1), held, seed=0)
     with pytest.raises(MessageError, match="coded otherwise"):
-        codec.decode_mask(sampled, held)
+        masks.decode_mask(sampled, held)
 
 
 @given(st.lists(st.builds(Record, st.integers(1, 10**5), st.integers(0, 2**32 - 1), masks.map(tuple)), max_size=4))
@@ -232,19 +233,20 @@ def test_records_survive_and_are_found_by_client(records):
 def test_an_update_by_shared_randomness_is_refused_in_another_round_or_for_another_theta(played):
     federation, held, _ = played
     q = np.full(federation.network.layout.n, 0.6)
-    report = codec.Report(2, 10, 1.0, 0.1)
-    message = codec.encode_sample(q, report, held, seed=0)
-    mask, got = codec.decode_mask(message, held, 0)
-    assert got == codec.decode_mask(message, held, 0)[1]
+    report = masks.Report(2, 10, 1.0, 0.1)
+    message = masks.encode_sample(q, report, held, seed=0)
+    mask, got = masks.decode_mask(message, held, 0)
+    assert got == masks.decode_mask(message, held, 0)[1]
     assert np.array_equal(
-        mask, shared.decode(codec.mask_body(message), held.theta.probabilities(), shared.Key(0, 2, 2))
+        mask,
+        shared_randomness.decode(masks.mask_body(message), held.theta.probabilities(), shared_randomness.Key(0, 2, 2)),
     )
     with pytest.raises(MessageError, match="another θ, seed"):
-        codec.decode_mask(message, held, 5)
+        masks.decode_mask(message, held, 5)
     with pytest.raises(MessageError, match="coded against another θ"):
-        codec.decode_mask(message, dataclasses.replace(held, checksum=1), 0)
+        masks.decode_mask(message, dataclasses.replace(held, checksum=1), 0)
     with pytest.raises(MessageError, match="a mask of round 2"):
-        codec.decode_mask(message, dataclasses.replace(held, round=3), 0)
+        masks.decode_mask(message, dataclasses.replace(held, round=3), 0)
 
 
 def test_settings_that_shared_randomness_cannot_serve_are_refused():

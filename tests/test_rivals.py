@@ -20,17 +20,17 @@ from fedsparse import (
     load_network,
     run,
 )
-from fedsparse import weight_codec as wire
 from fedsparse.algorithms import ALGORITHMS
+from fedsparse.algorithms.deterministic_masks import FedMask, TopMask
 from fedsparse.algorithms.fedavg import Sum, WeightsState, first_weights
 from fedsparse.algorithms.sign_sgd import VotesState
-from fedsparse.algorithms.thresholded import FedMask, TopMask
 from fedsparse.client import Client
-from fedsparse.codec import Report, decode_mask, decode_theta
 from fedsparse.entropy import kl_divergence
 from fedsparse.experiment import SETTINGS
 from fedsparse.models import Architecture, Layout, MaskedNetwork
-from fedsparse.wire import Kind
+from fedsparse.wire import weights as wire
+from fedsparse.wire.frame import Kind
+from fedsparse.wire.masks import Report, decode_mask, decode_theta
 
 WEIGHTS = ("fedavg", "sign_sgd", "qsgd", "eden")
 MASKS = ("top_mask", "fed_mask")
@@ -76,7 +76,7 @@ def test_a_step_of_fedavg_is_the_gradient_of_the_loss_written_out(tiny):
     start = wire.decode_weights(message, federation.network.layout)
     update, told = algorithm.decompress(algorithm.local_update(message, client), start)
     weights = torch.from_numpy(federation.state.weights.copy()).requires_grad_()
-    loss = F.cross_entropy(federation.network.dense(client.images, weights), client.labels)
+    loss = F.cross_entropy(federation.network.forward_with_weights(client.images, weights), client.labels)
     loss.backward()
     assert np.allclose(update, -0.5 * weights.grad.numpy(), atol=1e-6)
     assert (told.client, told.samples, told.loss) == (1, len(client.labels), pytest.approx(loss.item()))
@@ -145,7 +145,7 @@ def test_a_tie_is_a_vote_of_zero_and_weighted_votes_count_samples():
 def test_votes_move_weights_by_server_lr_from_where_they_began():
     sign_sgd = made("sign_sgd", server_lr=0.25)
     sums = np.resize([-2, 0, 3], N).astype(np.int32)
-    weights = sign_sgd.network(VotesState(3, sums)).values
+    weights = sign_sgd.parameters(VotesState(3, sums)).values
     assert np.allclose(weights, first_weights(NETWORK.layout, 0) + 0.25 * sums)
     seen = []
     sign_sgd.fedavg.train = lambda w, client, round: seen.append((w, round)) or (np.ones(N), report(0))
@@ -232,7 +232,7 @@ def test_scores_begin_at_the_votes_and_ties_are_broken_alike_everywhere():
     assert 0.05 < offsets.abs().max() <= 0.1 + 1e-6
     assert len(offsets.unique()) > 290
     assert not torch.equal(start, made("fed_mask", seed=1).start(theta))
-    first = masks.network(masks.init())
+    first = masks.parameters(masks.init())
     assert 0.3 < np.mean(first > 0.5) < 0.7
     assert len(np.unique(first)) > 30, "the first scores are random, not ½ everywhere"
 
@@ -308,9 +308,9 @@ def test_rivals_learn_and_the_network_file_is_the_network(tiny, algorithm):
     assert done.network_bytes < network.float32_bytes / 10 if masks else done.network_bytes > network.float32_bytes
     if not masks:
         assert len({last[a] for a in ("accuracy", "accuracy_expected", "accuracy_threshold")}) == 1
-        assert evaluation.hits(network.masked, network.weights, images, labels).float().mean().item() == pytest.approx(
-            hits
-        )
+        assert evaluation.correct(
+            network.masked, network.weights, images, labels
+        ).float().mean().item() == pytest.approx(hits)
 
 
 def test_what_is_sent_up_is_what_the_names_promise(tiny):
@@ -379,7 +379,9 @@ def test_every_setting_of_a_rival_is_heeded(tiny, algorithm, setting, value):
     one, other = (Federation(o) for o in (options, options.replace(**{setting: value})))
     one.round(), other.round()
     name = {"fedavg": "weights", "qsgd": "weights", "top_mask": "ones"}.get(algorithm)
-    values = [np.asarray(getattr(f.state, name) if name else f.algorithm.network(f.state).values) for f in (one, other)]
+    values = [
+        np.asarray(getattr(f.state, name) if name else f.algorithm.parameters(f.state).values) for f in (one, other)
+    ]
     assert not np.array_equal(*values)
 
 

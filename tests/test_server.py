@@ -7,36 +7,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsparse import MessageError, codec
-from fedsparse.codec import Broadcast, Report, Theta
+from fedsparse import MessageError
+from fedsparse.aggregation import MaskAggregator, Votes, sample_cohort
 from fedsparse.models import Layout
-from fedsparse.server import Tally, Votes, sample_cohort
+from fedsparse.wire import masks
+from fedsparse.wire.masks import MaskBroadcast, Report, Theta
 
 LAYOUT = Layout(((20, 9),))
 
 
-def broadcast(layout: Layout = LAYOUT) -> Broadcast:
+def broadcast(layout: Layout = LAYOUT) -> MaskBroadcast:
     half = Theta(np.ones(layout.n, np.uint8), 2, 0.01)
-    return codec.decode_theta(codec.encode_theta(half, 1, layout), layout)
+    return masks.decode_theta(masks.encode_theta(half, 1, layout), layout)
 
 
-def update(mask: np.ndarray, client: int, samples: int = 1, to: Broadcast | None = None) -> bytes:
-    return codec.encode_mask(mask.astype(np.uint8), Report(client, samples, 0.1 * client, 0.01), to or broadcast())
+def update(mask: np.ndarray, client: int, samples: int = 1, to: MaskBroadcast | None = None) -> bytes:
+    return masks.encode_mask(mask.astype(np.uint8), Report(client, samples, 0.1 * client, 0.01), to or broadcast())
 
 
-def masks(count: int, seed: int = 0) -> np.ndarray:
+def some_masks(count: int, seed: int = 0) -> np.ndarray:
     return (np.random.default_rng(seed).random((count, LAYOUT.n)) < 0.3).astype(np.uint8)
 
 
-def tally_of(updates, **options) -> Tally:
-    tally = Tally(broadcast(), **options)
+def tally_of(updates, **options) -> MaskAggregator:
+    tally = MaskAggregator(broadcast(), **options)
     for message in updates:
         tally.add(message)
     return tally
 
 
 def test_the_mean_is_the_mean_exactly():
-    sent = masks(7)
+    sent = some_masks(7)
     theta = tally_of(update(m, k) for k, m in enumerate(sent)).votes().theta(clip=0)
     assert theta.top == 7
     assert np.array_equal(theta.levels, sent.sum(0))
@@ -44,7 +45,7 @@ def test_the_mean_is_the_mean_exactly():
 
 
 def test_the_weighted_mean_counts_samples():
-    sent, samples = masks(3), [10, 20, 40]
+    sent, samples = some_masks(3), [10, 20, 40]
     votes = tally_of((update(m, k, samples[k]) for k, m in enumerate(sent)), weighted=True).votes()
     assert votes.total == 7, "weights are reduced to smallest terms"
     assert np.allclose(votes.theta(0).probabilities(), np.average(sent, axis=0, weights=samples))
@@ -53,7 +54,7 @@ def test_the_weighted_mean_counts_samples():
 @given(st.permutations(range(6)), st.booleans())
 @settings(max_examples=30, deadline=None)
 def test_the_order_of_arrival_changes_nothing(order, weighted):
-    sent = [update(m, k, samples=k + 1) for k, m in enumerate(masks(6))]
+    sent = [update(m, k, samples=k + 1) for k, m in enumerate(some_masks(6))]
     first, second = (tally_of((sent[i] for i in o), weighted=weighted) for o in (range(6), order))
     assert np.array_equal(first.votes().ones, second.votes().ones)
     assert first.means() == second.means(), "to the last bit"
@@ -63,11 +64,11 @@ def test_the_order_of_arrival_changes_nothing(order, weighted):
 @settings(max_examples=30, deadline=None)
 def test_a_tree_of_tallies_ends_as_one_tally(branch, weighted, keep):
     """Nine masks dealt to four tallies in any way, some perhaps empty; merged from the left and from the right."""
-    sent = [update(m, k, samples=k + 1) for k, m in enumerate(masks(9))]
-    before = Votes(masks(5, seed=1).sum(0), 5) if keep else None
+    sent = [update(m, k, samples=k + 1) for k, m in enumerate(some_masks(9))]
+    before = Votes(some_masks(5, seed=1).sum(0), 5) if keep else None
     whole = tally_of(sent, weighted=weighted, before=before)
     for order in (range(4), range(3, -1, -1)):
-        root = Tally(broadcast(), weighted=weighted, before=before)
+        root = MaskAggregator(broadcast(), weighted=weighted, before=before)
         for leaf in order:
             root.merge(tally_of((u for u, b in zip(sent, branch, strict=True) if b == leaf), weighted=weighted))
         assert np.array_equal(root.votes().ones, whole.votes().ones)
@@ -76,12 +77,12 @@ def test_a_tree_of_tallies_ends_as_one_tally(branch, weighted, keep):
 
 
 def test_tallies_that_do_not_belong_together_are_not_merged():
-    root, ones = tally_of([update(masks(1)[0], 0)]), masks(1)[0].astype(np.int64)
+    root, ones = tally_of([update(some_masks(1)[0], 0)]), some_masks(1)[0].astype(np.int64)
     half = Theta(np.ones(LAYOUT.n, np.uint8), 2, 0.01)
-    next_round = codec.decode_theta(codec.encode_theta(half, 2, LAYOUT), LAYOUT)
+    next_round = masks.decode_theta(masks.encode_theta(half, 2, LAYOUT), LAYOUT)
     for other, words in (
-        (tally_of([update(masks(2)[1], 1), update(masks(2)[1], 0)]), "client 0 is in both"),
-        (Tally(next_round), "another θ"),
+        (tally_of([update(some_masks(2)[1], 1), update(some_masks(2)[1], 0)]), "client 0 is in both"),
+        (MaskAggregator(next_round), "another θ"),
     ):
         with pytest.raises(MessageError, match=words):
             root.merge(other)
@@ -91,7 +92,7 @@ def test_tallies_that_do_not_belong_together_are_not_merged():
 
 
 def test_beta_is_the_mode_of_the_posterior_over_the_rounds_since_the_reset():
-    one, two = masks(4, seed=1), masks(4, seed=2)
+    one, two = some_masks(4, seed=1), some_masks(4, seed=2)
     before = tally_of(update(m, k) for k, m in enumerate(one)).votes()
     votes = tally_of((update(m, k) for k, m in enumerate(two)), before=before).votes()
     alpha = 1 + one.sum(0) + two.sum(0)
@@ -116,9 +117,12 @@ def test_the_clip_keeps_unanimity_finite():
 
 
 def test_a_client_counts_once_and_a_bad_update_leaves_the_tally_as_it_was():
-    tally = tally_of([update(masks(1)[0], 0)])
+    tally = tally_of([update(some_masks(1)[0], 0)])
     ones = tally.ones.copy()
-    for bad, words in ((update(masks(2)[1], 0), "already answered"), (update(masks(2)[1], 1)[:-1], "payload")):
+    for bad, words in (
+        (update(some_masks(2)[1], 0), "already answered"),
+        (update(some_masks(2)[1], 1)[:-1], "payload"),
+    ):
         with pytest.raises(MessageError, match=words):
             tally.add(bad)
         assert np.array_equal(tally.ones, ones)
@@ -126,7 +130,7 @@ def test_a_client_counts_once_and_a_bad_update_leaves_the_tally_as_it_was():
 
 
 def test_theta_stays_when_nobody_answers():
-    tally = Tally(broadcast())
+    tally = MaskAggregator(broadcast())
     assert np.array_equal(tally.votes().theta(0.01).probabilities(), broadcast().theta.probabilities())
     assert tally.means() == {}
 
@@ -138,7 +142,7 @@ def test_memory_does_not_grow_with_the_number_of_clients():
     def peak(clients: int) -> int:
         rng = np.random.default_rng(0)
         tracemalloc.start()
-        tally = Tally(to)
+        tally = MaskAggregator(to)
         for k in range(clients):
             tally.add(update(rng.random(large.n) < 0.1, k, to=to))
         top = tracemalloc.get_traced_memory()[1]

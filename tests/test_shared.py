@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedsparse import MessageError, shared
+from fedsparse import MessageError
 from fedsparse.entropy import kl_divergence
 from fedsparse.randomness import philox
-from fedsparse.shared import HEAD, Key, decode, encode
+from fedsparse.wire import shared_randomness
+from fedsparse.wire.shared_randomness import HEAD, Key, decode, encode
 
 KEY = Key(seed=5, round=3, client=7)
 
@@ -44,7 +45,7 @@ def by_hand(numbers: list[int], bits: int, length: int, p: np.ndarray, key: Key)
 
 def body_of(numbers: list[int], bits: int, length: int, p: np.ndarray, key: Key = KEY) -> bytes:
     checksum = zlib.crc32(np.packbits(by_hand(numbers, bits, length, p, key)).tobytes())
-    return HEAD.pack(length // 16 - 1, checksum) + shared.encode_numbers(numbers, bits)
+    return HEAD.pack(length // 16 - 1, checksum) + shared_randomness.encode_numbers(numbers, bits)
 
 
 # --- the same everywhere ---------------------------------------------------------------------------------------------

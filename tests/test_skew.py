@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fedsparse import DataError, Experiment
-from fedsparse.partition import holdings, split
-from fedsparse.skew import disagreement, hamming, label_skew
+from fedsparse.partition import label_counts, split
+from fedsparse.teaching.label_skew import disagreement, hamming, label_skew
 
 LABELS = np.repeat(np.arange(10), 60)
 
@@ -23,7 +23,7 @@ def test_label_skew_by_hand():
 @pytest.mark.parametrize("each", [1, 2, 5, 10])
 def test_c_of_ten_classes_are_one_minus_a_tenth_of_c(each):
     experiment = Experiment(partition="classes", classes_per_client=each, clients=10)
-    table = holdings(LABELS, split(LABELS, experiment), 10)
+    table = label_counts(LABELS, split(LABELS, experiment), 10)
     assert label_skew(table) == pytest.approx(np.full(10, 1 - each / 10), abs=0.02)
 
 

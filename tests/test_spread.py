@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fedsparse import plots
+from fedsparse.analysis import plots
 
 
 def test_a_name_looks_the_same_in_every_panel_and_its_band_surrounds_it():

@@ -5,8 +5,9 @@ import json
 import pandas
 import pytest
 
-from fedsparse import Experiment, studies
-from fedsparse.studies import STUDIES, Study
+from fedsparse import Experiment
+from fedsparse.analysis import studies
+from fedsparse.analysis.studies import STUDIES, Study
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -28,7 +29,7 @@ def test_a_study_leaves_one_table_and_one_figure(tmp_path, monkeypatch, capsys):
     assert not {"out", "data_root"} & set(table.columns)
     assert table["failed"].isna().all()
     entry = json.loads((tmp_path / "figures" / "index.json").read_text())["tiny.png"]
-    assert "python -m fedsparse.studies tiny" in entry["caption"]
+    assert "python -m fedsparse study tiny" in entry["caption"]
     assert "one class, fed_mask" in entry["alt"]
     assert (tmp_path / "figures" / "tiny.png").stat().st_size > 10_000
     assert "fed_mask" in capsys.readouterr().out

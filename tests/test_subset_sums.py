@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedsparse import SettingError
-from fedsparse.subset_sums import best_errors, numbers_needed
+from fedsparse.teaching.subset_sums import best_errors, numbers_needed
 
 
 def listed(numbers, target, ones) -> float:

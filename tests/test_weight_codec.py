@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
-from fedsparse import MessageError, quantizers
-from fedsparse import weight_codec as wire
-from fedsparse import wire as frame
-from fedsparse.codec import Report
+from fedsparse import MessageError
+from fedsparse.algorithms import quantizers
 from fedsparse.models import Layout
-from fedsparse.wire import HEADER_BYTES, Kind
+from fedsparse.wire import frame
+from fedsparse.wire import weights as wire
+from fedsparse.wire.frame import HEADER_BYTES, Kind
+from fedsparse.wire.masks import Report
 
 METHODS = ("packed", "context")
 LAYOUT = Layout(((3, 4), (2, 3)))

@@ -1,24 +1,36 @@
-"""FedAvg (McMahan et al., AISTATS 2017): weights are trained and averaged; what every rival that trains weights shares.
+"""FedAvg (McMahan et al., AISTATS 2017): weights are trained and averaged. Baselines that train weights build on it.
 
-Down go the weights as float32, up comes each client's update Δ = w' − w, and w ← w + Σ pₖ Δₖ. With `codec=packed` both
-are 32 bits a weight; with `codec=context` both are deflated by zstd, without loss.
+The server sends the weights as float32, each client its update Δ = w' − w, and w ← w + Σ pₖ Δₖ. With `codec=packed`
+both are 32 bits per weight; with `codec=context` both are deflated by zstd, without loss.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
-from fedsparse.algorithms.arrivals import Refuse, raised, take
-from fedsparse.client import Client, descend
-from fedsparse.codec import Report
+from fedsparse.aggregation import Aggregated, collect
+from fedsparse.algorithms.state import State
+from fedsparse.client import Client, train_locally
 from fedsparse.errors import MessageError
 from fedsparse.experiment import Experiment
 from fedsparse.models import Layout, MaskedNetwork
 from fedsparse.randomness import uniforms
-from fedsparse.weight_codec import LARGEST, Start, Weights, decode_update, decode_weights, encode_update, encode_weights
+from fedsparse.theta import Weights
+from fedsparse.wire.masks import Report
+from fedsparse.wire.weights import (
+    LARGEST,
+    WeightBroadcast,
+    decode_update,
+    decode_weights,
+    encode_update,
+    encode_weights,
+)
+
+Decode = Callable[[bytes, WeightBroadcast], tuple[np.ndarray, Report]]
 
 
 def first_weights(layout: Layout, seed: int) -> np.ndarray:
@@ -32,42 +44,46 @@ def first_weights(layout: Layout, seed: int) -> np.ndarray:
     return np.concatenate(parts).astype(np.float32)
 
 
-class Sum:
+class UpdateSum:
     """Updates of one round, added as they arrive; memory O(n) whatever their number.
 
     Each is rounded to whole multiples of 2⁻³⁰, so the sum is exact and free of the order of arrival.
 
     Args:
-        start: the broadcast that the updates answer.
-        weighted: count each client by its samples, not once.
+        broadcast: the weights that the updates answer.
+        weighted: count each client by its number of samples instead of once.
+        decode: from a message and the broadcast to an update, (n,) within ±1,024, and the client's report.
     """
 
     UNIT = 2.0**-30
-    MOST = 2**22
+    MAX_WEIGHT = 2**22
     """Largest sum of the clients' weights: times 1,024, the largest update, it still fits 64 bits."""
 
-    def __init__(self, start: Start, weighted: bool) -> None:
-        self.start = start
-        self.weighted = weighted
-        self.total = np.zeros(start.layout.n, np.int64)
+    def __init__(self, broadcast: WeightBroadcast, weighted: bool, decode: Decode) -> None:
+        self.broadcast, self.weighted, self.decode = broadcast, weighted, decode
+        self.total = np.zeros(broadcast.layout.n, np.int64)
         self.weights: dict[int, int] = {}
         self.losses: list[float] = []
 
-    def add(self, update: np.ndarray, report: Report) -> None:
-        """Add one client's update, (n,) within ±1,024.
+    def add(self, client: int, message: bytes) -> None:
+        """Add one client's update.
 
         Raises:
-            MessageError: this client has been counted already, or the samples exceed four million. The sum is then as
-                it was before.
+            MessageError: the bytes are not an update for this round's weights, or say that they are another client's,
+                or this client has been counted already, or the samples exceed four million. The sum is then as it was
+                before.
         """
-        if report.client in self.weights:
-            raise MessageError(f"client {report.client} has already answered in round {self.start.round}")
+        update, report = self.decode(message, self.broadcast)
+        if report.client != client:
+            raise MessageError(f"an update from client {client} says that it is client {report.client}'s")
+        if client in self.weights:
+            raise MessageError(f"client {client} has already answered in round {self.broadcast.round}")
         weight = report.samples if self.weighted else 1
-        if sum(self.weights.values()) + weight > self.MOST:
+        if sum(self.weights.values()) + weight > self.MAX_WEIGHT:
             raise MessageError(
-                f"{report.samples} samples at client {report.client}: all clients have {self.MOST} at most"
+                f"{report.samples} samples at client {client}: all clients have {self.MAX_WEIGHT} at most"
             )
-        self.weights[report.client] = weight
+        self.weights[client] = weight
         self.total += weight * np.rint(update / self.UNIT).astype(np.int64)
         self.losses.append(report.loss)
 
@@ -80,12 +96,10 @@ class Sum:
         return {"loss": math.fsum(self.losses) / len(self.losses)} if self.losses else {}
 
 
-@dataclass(frozen=True)
-class WeightsState:
+@dataclass(frozen=True, eq=False)
+class WeightsState(State):
     """What the server knows between rounds."""
 
-    round: int
-    """Rounds that are done."""
     weights: np.ndarray
     """(n,) float32."""
 
@@ -94,9 +108,7 @@ class FedAvg:
     """The five functions of FedAvg. Others send the update in other words: `compress` and `decompress`."""
 
     def __init__(self, experiment: Experiment, network: MaskedNetwork) -> None:
-        self.experiment = experiment
-        self.dense = network
-        self.layout = network.layout
+        self.experiment, self.network, self.layout = experiment, network, network.layout
 
     def init(self) -> WeightsState:
         """Kaiming's random weights, keyed by the seed."""
@@ -108,36 +120,40 @@ class FedAvg:
 
     def local_update(self, message: bytes, client: Client) -> bytes:
         """Train the weights; what is sent is how far they went."""
-        start = decode_weights(message, self.layout)
-        update, report = self.train(start.values, client, start.round)
-        return self.compress(update, report, start)
+        broadcast = decode_weights(message, self.layout)
+        update, report = self.train(broadcast.values, client, broadcast.round)
+        return self.compress(update, report, broadcast)
 
     def train(self, weights: np.ndarray, client: Client, round: int) -> tuple[np.ndarray, Report]:
         """The update Δ, (n,) float32, of a client that begins from these weights."""
-        before = torch.from_numpy(weights).to(client.images.device)
-        after, loss = descend(
-            before, lambda w, x: self.dense.dense(x, w), client, self.experiment, round, self.experiment.weight_lr
-        )
+        before, e = torch.from_numpy(weights).to(client.images.device), self.experiment
+
+        def logits(values: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+            return self.network.forward_with_weights(images, values)
+
+        after, loss = train_locally(before, logits, client, e, round, e.weight_lr)
         return (after - before).cpu().numpy(), Report(client.index, len(client.labels), loss, kl=0.0)
 
-    def aggregate(
-        self, state: WeightsState, updates: Iterable[bytes], refuse: Refuse = raised
-    ) -> tuple[WeightsState, dict[str, float]]:
+    def aggregate(self, state: WeightsState, updates: Iterable[tuple[int, bytes]], min_updates: int = 0) -> Aggregated:
         """w + the mean of the updates; with `aggregation=weighted`, weighted by samples, as McMahan et al. do."""
-        start = decode_weights(self.broadcast(state), self.layout)
-        total = Sum(start, self.experiment.aggregation == "weighted")
-        take(updates, lambda update: total.add(*self.decompress(update, start)), refuse)
+        broadcast, weighted = (
+            decode_weights(self.broadcast(state), self.layout),
+            self.experiment.aggregation == "weighted",
+        )
+        empty = partial(UpdateSum, broadcast, weighted, self.decompress)
+        total, uplink, rejected = collect(updates, empty, min_updates)
         weights = np.clip(state.weights + total.mean(), -LARGEST, LARGEST)  # beyond, no message could carry them
-        return WeightsState(state.round + 1, weights.astype(np.float32)), total.measures()
+        after = WeightsState(state.round + 1, weights.astype(np.float32))
+        return Aggregated(after, total.measures(), uplink, rejected)
 
-    def network(self, state: WeightsState) -> Weights:
+    def parameters(self, state: WeightsState) -> Weights:
         """The weights themselves."""
         return Weights(state.weights)
 
-    def compress(self, update: np.ndarray, report: Report, start: Start) -> bytes:
+    def compress(self, update: np.ndarray, report: Report, broadcast: WeightBroadcast) -> bytes:
         """The update as float32."""
-        return encode_update(update, report, start, self.experiment.codec)
+        return encode_update(update, report, broadcast, self.experiment.codec)
 
-    def decompress(self, message: bytes, start: Start) -> tuple[np.ndarray, Report]:
+    def decompress(self, message: bytes, broadcast: WeightBroadcast) -> tuple[np.ndarray, Report]:
         """The update, (n,), and the report in a client's message."""
-        return decode_update(message, start)
+        return decode_update(message, broadcast)

@@ -11,26 +11,27 @@ vote, 1 bit a weight.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from fedsparse.algorithms.arrivals import Refuse, raised, take
-from fedsparse.algorithms.fedavg import FedAvg, Sum, first_weights
+from fedsparse.aggregation import Aggregated, collect
+from fedsparse.algorithms.fedavg import FedAvg, UpdateSum, first_weights
+from fedsparse.algorithms.state import State
 from fedsparse.client import Client
-from fedsparse.codec import Report
 from fedsparse.experiment import Experiment
 from fedsparse.models import MaskedNetwork
 from fedsparse.randomness import raw_bits
-from fedsparse.weight_codec import Start, Weights, decode_symbols, decode_votes, encode_symbols, encode_votes
-from fedsparse.wire import Kind
+from fedsparse.theta import Weights
+from fedsparse.wire.frame import Kind
+from fedsparse.wire.masks import Report
+from fedsparse.wire.weights import WeightBroadcast, decode_symbols, decode_votes, encode_symbols, encode_votes
 
 
-@dataclass(frozen=True)
-class VotesState:
+@dataclass(frozen=True, eq=False)
+class VotesState(State):
     """What the server knows between rounds."""
 
-    round: int
-    """Rounds that are done."""
     sums: np.ndarray
     """(n,) int32: Σ of the majority's votes −1, 0 or 1."""
 
@@ -54,33 +55,34 @@ class SignSGD:
 
     def local_update(self, message: bytes, client: Client) -> bytes:
         """Train the weights; one bit for each says which way it went."""
-        start = decode_votes(message, self.layout)
-        update, report = self.fedavg.train(self._weights(start.values), client, start.round)
-        return self.vote(update, report, start)
+        broadcast = decode_votes(message, self.layout)
+        update, report = self.fedavg.train(self._weights(broadcast.values), client, broadcast.round)
+        return self.vote(update, report, broadcast)
 
-    def vote(self, update: np.ndarray, report: Report, start: Start) -> bytes:
+    def vote(self, update: np.ndarray, report: Report, broadcast: WeightBroadcast) -> bytes:
         """The signs of an update: 1 for up, 0 for down; of a weight that did not move, a keyed coin."""
-        coins = raw_bits(len(update), self.experiment.seed, "coins", start.round, report.client)
+        coins = raw_bits(len(update), self.experiment.seed, "coins", broadcast.round, report.client)
         signs = np.where(update == 0, coins, update > 0).astype(np.uint8)
-        return encode_symbols(Kind.SIGNS, signs, 1, np.empty(0), report, start, self.experiment.codec)
+        return encode_symbols(Kind.SIGNS, signs, 1, np.empty(0), report, broadcast, self.experiment.codec)
 
-    def aggregate(
-        self, state: VotesState, updates: Iterable[bytes], refuse: Refuse = raised
-    ) -> tuple[VotesState, dict[str, float]]:
+    def aggregate(self, state: VotesState, updates: Iterable[tuple[int, bytes]], min_updates: int = 0) -> Aggregated:
         """The sign of the sum of signs; with `aggregation=weighted` a client has as many votes as samples."""
-        start = decode_votes(self.broadcast(state), self.layout)
-        total = Sum(start, self.experiment.aggregation == "weighted")
+        broadcast, weighted = (
+            decode_votes(self.broadcast(state), self.layout),
+            self.experiment.aggregation == "weighted",
+        )
+        total, uplink, rejected = collect(updates, partial(UpdateSum, broadcast, weighted, _signs), min_updates)
+        after = VotesState(state.round + 1, state.sums + np.sign(total.total).astype(np.int32))
+        return Aggregated(after, total.measures(), uplink, rejected)
 
-        def add(update: bytes) -> None:
-            signs, _, report = decode_symbols(update, Kind.SIGNS, self.layout.n, 1, 0, start)
-            total.add(2 * signs - 1, report)
-
-        take(updates, add, refuse)
-        return VotesState(state.round + 1, state.sums + np.sign(total.total).astype(np.int32)), total.measures()
-
-    def network(self, state: VotesState) -> Weights:
+    def parameters(self, state: VotesState) -> Weights:
         """The weights, as the clients would find them."""
         return Weights(self._weights(state.sums))
 
     def _weights(self, sums: np.ndarray) -> np.ndarray:
         return (self.first + self.experiment.server_lr * sums).astype(np.float32)
+
+
+def _signs(message: bytes, broadcast: WeightBroadcast) -> tuple[np.ndarray, Report]:
+    signs, _, report = decode_symbols(message, Kind.SIGNS, broadcast.layout.n, 1, 0, broadcast)
+    return 2 * signs - 1, report

@@ -5,7 +5,7 @@
     server_app.py   the server: `fedsparse.run`, with clients that are nodes
     nodes.py        those nodes, seen from the server: late, lost or hostile
     in_process.py   a grid in one process, for tests and notebooks
-    processes.py    a simulation through `flwr run`, from start to end: python -m fedsparse.flower simulate
+    processes.py    a simulation through `flwr run`, from start to end: python -m fedsparse flower simulate
 
 Flower carries messages; what is in them, and what is made of them, is the rest of fedsparse.
 """

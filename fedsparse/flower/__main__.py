@@ -1,4 +1,4 @@
-"""`python -m fedsparse.flower simulate [preset=NAME] [name=value ...]`: a federation through `flwr run`, and checked.
+"""`python -m fedsparse flower simulate [preset=NAME] [name=value ...]`: a federation through `flwr run`, and checked.
 
 The app runs under Flower as it would elsewhere; a SuperLink is started for it and is gone when it is done. The same
 federation is then run in this process: the two have to leave the same network, byte for byte, from the same updates.
@@ -18,18 +18,18 @@ import torch
 from fedsparse.errors import FedsparseError, RunError
 from fedsparse.experiment import Experiment
 from fedsparse.federation import run
-from fedsparse.flower.processes import SuperLink
-from fedsparse.flower.terms import Terms, run_config
+from fedsparse.flower.run_config import Terms, run_config
+from fedsparse.flower.superlink import SuperLink
 from fedsparse.history import History
-from fedsparse.overrides import combinations
 from fedsparse.run_folder import RunFolder
+from fedsparse.tools.overrides import combinations
 
 APP = Path("flower_app")
 
 
 def main(argv: Sequence[str]) -> int:
     """The command line; returns the exit code: 0 done and equal, 1 not, 2 a mistake in the call."""
-    parser = argparse.ArgumentParser(prog="python -m fedsparse.flower", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m fedsparse flower", description=__doc__.split("\n\n")[0])
     parser.add_argument("what", choices=["simulate"], help="a simulation, compared with the run in one process")
     parser.add_argument("settings", nargs="*", metavar="name=value", help="settings, as of python -m fedsparse")
     parser.add_argument("--timeout", type=float, default=600, help="seconds that Flower may take (default: 600)")

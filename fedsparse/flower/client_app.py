@@ -19,15 +19,13 @@ import torch
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedsparse import algorithms, data
+from fedsparse import algorithms, data, models
 from fedsparse.client import Client
 from fedsparse.errors import DataError, FedsparseError, MessageError, SettingError
 from fedsparse.experiment import Experiment
-from fedsparse.federation import device_of, precision_of
-from fedsparse.flower.terms import Terms, read
-from fedsparse.models import Architecture, MaskedNetwork
-from fedsparse.parallel import side_by_side
+from fedsparse.flower.run_config import Terms, read
 from fedsparse.partition import split
+from fedsparse.threads import parallel_map
 
 RECORD = "fedsparse"
 """Name of the one record in every message, and of what a client remembers."""
@@ -68,7 +66,7 @@ def train(message: Message, context: Context) -> Message:
         mine = _holding(experiment, terms, context)
         algorithm, device = _algorithm(experiment, mine.shape, mine.classes)
         client = Client(mine.client, mine.images.to(device), mine.labels.to(device), _memory(context))
-        (update,) = side_by_side(lambda one: algorithm.local_update(received, one), [client], 1)
+        (update,) = parallel_map(lambda one: algorithm.local_update(received, one), [client], 1)
         _remember(context, client.memory)
         return {"payload": update}
 
@@ -117,10 +115,8 @@ def _load(experiment: Experiment, site_classes: int, client: int, place: str) ->
 
 @lru_cache(maxsize=1)
 def _algorithm(experiment: Experiment, shape: tuple[int, int, int], classes: int):
-    e, device = experiment, device_of(experiment)
-    architecture = Architecture(e.model, e.width, shape, classes, e.init, e.seed)
-    network = MaskedNetwork(architecture, precision_of(e, device)).to(device)
-    return algorithms.make(e, network), device
+    network = models.build(experiment, shape, classes)
+    return algorithms.make(experiment, network), models.device_of(experiment)
 
 
 def _memory(context: Context) -> dict:

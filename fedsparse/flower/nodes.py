@@ -21,14 +21,15 @@ from flwr.serverapp import Grid
 from flwr.supercore.inflatable.inflatable_object import UnexpectedObjectContentError
 from google.protobuf.message import Error as ProtobufError
 
+from fedsparse.aggregation import Rejected
 from fedsparse.data import Dataset
 from fedsparse.errors import DataError, MessageError, RunError
 from fedsparse.experiment import Experiment
 from fedsparse.flower.client_app import RECORD
-from fedsparse.flower.terms import Terms
-from fedsparse.partition import holdings, split
-from fedsparse.population import Update
-from fedsparse.wire import claim_of
+from fedsparse.flower.run_config import Terms
+from fedsparse.partition import label_counts, split
+from fedsparse.population import LocalUpdate
+from fedsparse.wire.frame import claim_of
 
 UNREADABLE = (
     ValueError, LookupError, TypeError, AttributeError, RecursionError, ProtobufError, UnexpectedObjectContentError,
@@ -43,8 +44,8 @@ LONGEST = 300
 log = logging.getLogger("flwr.fedsparse")
 
 
-class Refused(NamedTuple):
-    """What was lost, and why."""
+class Lost(NamedTuple):
+    """A row of `refused.csv`: what was lost, and why."""
 
     round: int
     client: int | str
@@ -83,19 +84,21 @@ class Nodes:
             if terms.site_classes != dataset.classes:
                 sites = f"site_classes={terms.site_classes}"
                 raise DataError(f"{sites}, and dataset={dataset.name}, the server's, has {dataset.classes} classes")
-            self.holdings = np.zeros((0, dataset.classes), np.int64)  # theirs to know
+            self.label_counts = np.zeros((0, dataset.classes), np.int64)  # theirs to know
         else:
             parts = split(dataset.y_train.numpy(), experiment)
-            self.holdings = holdings(dataset.y_train.numpy(), parts, dataset.classes)
+            self.label_counts = label_counts(dataset.y_train.numpy(), parts, dataset.classes)
             self.samples = [len(part) for part in parts]
         self.members: dict[int, Member] = {}
         self.strangers: set[int] = set()
         self.up_to_date: set[int] = set()
-        self.refused: list[Refused] = []
-        self.round, self._last = 0, -1
+        self.refused: list[Lost] = []
+        self.round = 0
 
-    def present(self, cohort: list[int]) -> list[int]:
+    def reachable(self, cohort: Sequence[int]) -> dict[int, bool]:
         """Those of a cohort whose node is there now; the first time, after as many have come as there are clients.
+
+        A client still has what it received if its last update arrived here: one that fell silent may have lost it.
 
         Raises:
             RunError: nobody came.
@@ -107,13 +110,11 @@ class Nodes:
         self._ask(sorted(nodes - {m.node for m in self.members.values()} - self.strangers))
         if not self.members:
             raise RunError(f"none of {len(nodes)} nodes can take part: {self.refused[-1].why}")
-        return [k for k in cohort if k in self.members]
+        return {k: k in self.up_to_date for k in cohort if k in self.members}
 
-    def remembers(self, client: int) -> bool:
-        """Whether its last update arrived here: who fell silent may have lost what it remembered."""
-        return client in self.up_to_date
-
-    def deliver(self, round: int, messages: Mapping[int, bytes], update: Update) -> Iterator[bytes]:
+    def exchange(
+        self, round: int, messages: Mapping[int, bytes], local_update: LocalUpdate
+    ) -> Iterator[tuple[int, bytes]]:
         """Each client's update as it arrives; what is none, or says that it is another client's, is left out."""
         self.round = round
         self.up_to_date -= set(messages)
@@ -130,30 +131,21 @@ class Nodes:
                 self._note(client, _size(reply), str(error))
                 continue
             self.up_to_date.add(client)
-            self._last = client
-            yield arrived
+            yield client, arrived
         for client in asked.values():
             self._note(client, 0, f"no answer within {self.terms.reply_timeout:g} s")
 
-    def refuse(self, update: bytes, error: MessageError) -> None:
+    def report_rejected(self, rejected: Rejected) -> None:
         """Note it, and go on."""
-        self.up_to_date.discard(self._last)
-        self._note(self._last, len(update), str(error))
+        self.up_to_date.discard(rejected.client)
+        self._note(rejected.client, rejected.size, str(rejected.error))
 
-    def enough(self, sizes: Sequence[int]) -> bool:
-        """Whether there are `least_replies` of them."""
-        enough = len(sizes) >= self.terms.least_replies
-        if not enough:
-            why = f"{len(sizes)} updates, and least_replies={self.terms.least_replies}: θ stays as it was"
-            self._note("all", sum(sizes), why)
-        return enough
-
-    def memories(self) -> dict[int, dict] | None:
+    def client_states(self) -> dict[int, dict] | None:
         """None if there is anything that clients remember: it stays with them."""
         keeps = self.experiment.optimizer_state == "kept" or self.experiment.codec == "shared"
         return None if keeps else {}
 
-    def remind(self, memories: dict[int, dict] | None) -> None:
+    def restore(self, client_states: dict[int, dict] | None) -> None:
         """Nothing can be given back: after a restart every client is sent θ whole.
 
         Raises:
@@ -227,13 +219,13 @@ class Nodes:
 
     def _note(self, client: int | str, size: int, why: str) -> None:
         said = "".join(c if c.isprintable() else " " for c in why)  # a node's own words, perhaps
-        lost = Refused(self.round, client, size, textwrap.shorten(said, LONGEST, placeholder=" …"))
+        lost = Lost(self.round, client, size, textwrap.shorten(said, LONGEST, placeholder=" …"))
         self.refused.append(lost)
         log.warning("round %s, client %s: %s", lost.round, lost.client, lost.why)
         if self.file:
             new = not self.file.exists()
             with open(self.file, "a", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerows([Refused._fields, lost] if new else [lost])
+                csv.writer(file, lineterminator="\n").writerows([Lost._fields, lost] if new else [lost])
 
 
 def _record(reply: Message | None) -> ConfigRecord:

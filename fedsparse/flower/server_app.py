@@ -11,7 +11,7 @@ from flwr.serverapp import Grid, ServerApp
 from fedsparse.experiment import Experiment
 from fedsparse.federation import Run, run
 from fedsparse.flower.nodes import Nodes
-from fedsparse.flower.terms import Terms, read
+from fedsparse.flower.run_config import Terms, read
 from fedsparse.run_folder import RunFolder
 
 app = ServerApp()
@@ -36,4 +36,6 @@ def serve(grid: Grid, experiment: Experiment, terms: Terms | None = None) -> Run
         FedsparseError: as `fedsparse.run`; nobody came; or what clients remembered ended with the run that was cut off.
     """
     folder = RunFolder(experiment).path
-    return run(experiment, meet=partial(Nodes, grid, terms or Terms(), folder / "refused.csv"))
+    terms = terms or Terms()
+    nodes = partial(Nodes, grid, terms, folder / "refused.csv")
+    return run(experiment, client_backend=nodes, min_updates=terms.least_replies)

@@ -21,7 +21,7 @@ from started import Started, listens, tool, until
 
 from fedsparse import Experiment, FedsparseError, RunError, run
 from fedsparse.federation import Run
-from fedsparse.flower.processes import free_port
+from fedsparse.flower.superlink import free_port
 
 HERE = Path(__file__).parent
 FEDERATION = Experiment(model="mlp", width=0.1, clients=3, rounds=2, local_epochs=1, codec="shared", clip=0.001)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fedsparse import RunError
-from fedsparse.flower.processes import environment, stop_all
+from fedsparse.flower.superlink import environment, stop_all
 
 
 class Started:

@@ -1,0 +1,201 @@
+"""What came out: `runs.csv`, a row a finished run, and its rounds beside it. What is in there need not be run again.
+
+A run is known by its settings, wherever its data and its folder lay. It enters the record when its last round is done:
+one that was cut off is in its run folder alone, and goes on from there.
+"""
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from filelock import FileLock
+
+from fedsparse.errors import RunError
+from fedsparse.experiment import SETTINGS, Experiment
+from fedsparse.federation import Run
+from fedsparse.history import History
+from fedsparse.models import device_of
+from fedsparse.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import pandas
+
+FOLDER = "data/results/paper"
+PLACES = ("data_root", "out", "device")
+"""Settings that say where, not what."""
+ROUND = (
+    "round", "accuracy", "accuracy_expected", "accuracy_threshold", "density", "bpp_entropy", "bpp_kl", "bpp_uplink",
+    "bpp_downlink", "uplink_bytes", "downlink_bytes",
+)  # fmt: skip
+"""Columns of `History` that are kept."""
+LAST = ROUND[1:-2]
+"""Those of them whose value in the last round stands in `runs.csv` too."""
+COLUMNS = {name: f"{name}_setting" if name in ROUND else name for name in SETTINGS if name not in PLACES}
+"""Of `runs.csv`, by setting: `density` is both a setting and a rate."""
+
+
+def key_of(experiment: Experiment) -> str:
+    """The name of a run in the record: the same wherever it was done."""
+    return experiment.replace(**{name: SETTINGS[name].default for name in PLACES}).key
+
+
+class Record:
+    """The finished runs of a folder.
+
+    Raises:
+        RunError: a file of it cannot be read.
+    """
+
+    def __init__(self, folder: str | Path = FOLDER) -> None:
+        self.folder = Path(folder)
+        self.runs = self._read("runs.csv")
+
+    def row(self, experiment: Experiment) -> dict[str, Any] | None:
+        """Of a run with so many rounds: its settings, how it was made, and its last round; None if it is not there."""
+        if self.runs.empty:
+            return None
+        mine = self.runs[(self.runs["key"] == key_of(experiment)) & (self.runs["rounds"] == experiment.rounds)]
+        return None if mine.empty else {str(name): value for name, value in mine.iloc[0].items()}
+
+    def rounds(self, experiments: "list[Experiment]") -> "pandas.DataFrame":
+        """The rounds of these runs, as far as they are there, beside their settings."""
+        import pandas
+
+        keys = [key_of(e) for e in experiments if self.row(e)]
+        files = sorted({_file(e) for e in experiments})
+        tables = [t for t in map(self._read, files) if not t.empty]
+        if not keys or not tables:
+            return pandas.DataFrame()
+        settings = self.runs[self.runs["key"].isin(keys)].drop(columns=list(LAST))
+        merged = pandas.concat(tables).merge(settings, on="key")
+        return merged[merged["round"] <= merged["rounds"]]
+
+    def add(self, done: Run) -> None:
+        """Enter a finished run; its rounds first, so that what `runs.csv` names is there."""
+        import pandas
+
+        e, history = done.experiment, done.history.frame
+        key, frame = key_of(e), history[list(ROUND)]
+        row = {
+            "key": key,
+            **{column: getattr(e, n) for n, column in COLUMNS.items()},
+            **{n: frame[n].iloc[-1] for n in LAST},
+            "uplink_highest": history["bpp_uplink"].max(),
+            "megabytes_up": history["uplink_bytes"].sum() / 1e6,
+            "megabytes_down": history["downlink_bytes"].sum() / 1e6,
+            "network_bytes": done.network_bytes,
+            "parameters": done.network.masked.layout.n,
+            "minutes": history["seconds"].sum() / 60,
+            "data": _fingerprint(done),
+            **made_by(e),
+            **done.versions,
+        }
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot write {self.folder}: {error.strerror or error}") from None
+        with FileLock(self.folder / ".lock"):
+            for name, new in ((_file(e), frame.assign(key=key)), ("runs.csv", pandas.DataFrame([row]))):
+                old = self._read(name)
+                others = old[old["key"] != key] if len(old) else old
+                table = pandas.concat([others, new]) if len(others) else new
+                order = [c for c in ("dataset", "key", "round") if c in table]
+                columns = dict.fromkeys(["key", *new.columns, *table.columns])  # those of older rows stay
+                self._write(name, table.sort_values(order)[list(columns)])
+            self.runs = self._read("runs.csv")
+
+    def _read(self, name: str) -> "pandas.DataFrame":
+        import pandas
+
+        file = self.folder / name
+        if not file.exists():
+            return pandas.DataFrame()
+        try:
+            table = pandas.read_csv(file, dtype={"key": str, "commit": str})
+        except (OSError, ValueError) as error:
+            raise RunError(f"{file} cannot be read ({' '.join(str(error).split())[:100]}); restore it") from None
+        if not {"key", "rounds" if name == "runs.csv" else "round"} <= set(table):
+            raise RunError(f"{file} cannot be read (its first line names no columns of ours); restore it")
+        if name != "runs.csv":
+            return table
+        younger: dict[str, Any] = {column: SETTINGS[n].default for n, column in COLUMNS.items() if column not in table}
+        return table.assign(**younger)  # a setting that came later had its default
+
+    def _write(self, name: str, table: "pandas.DataFrame") -> None:
+        partial = self.folder / f".{name}.partial"
+        try:
+            with open(partial, "w", encoding="utf-8", newline="") as file:
+                table.to_csv(file, index=False, lineterminator="\n", float_format="%.6g")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, self.folder / name)
+        except OSError as error:
+            raise RunError(f"cannot write {self.folder / name}: {error.strerror or error}") from None
+
+
+def _file(experiment: Experiment) -> str:
+    return f"rounds-{experiment.dataset}.csv"
+
+
+def rounds_done(experiment: Experiment) -> int:
+    """How far its run folder has come."""
+    file = RunFolder(experiment).path / "history.csv"
+    return len(History.from_csv(file.read_text())) if file.exists() else 0
+
+
+def sign(experiment: Experiment) -> None:
+    """Note beside the run folder on which device, and with which commit of this package, it is worked on from now.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    file = signature(experiment)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = file.read_text().splitlines() if file.exists() else []
+        file.write_text("\n".join(dict.fromkeys([*lines, f"{_device(experiment)};{_commit()}"])) + "\n")
+    except OSError as error:
+        raise RunError(f"cannot write to out={experiment.out!r}: {error.strerror or error}") from None
+
+
+def signature(experiment: Experiment) -> Path:
+    """The file of `sign`: not in the folder, which a run that comes to nothing takes away."""
+    path = RunFolder(experiment).path
+    return path.with_name(f"{path.name}.made_by.csv")
+
+
+def made_by(experiment: Experiment) -> dict[str, str]:
+    """`device` and `commit` of a run; several, if it was done in pieces on several."""
+    file = signature(experiment)
+    lines = file.read_text().splitlines() if file.exists() else [f"{_device(experiment)};{_commit()}"]
+    parts = [dict.fromkeys(column) for column in zip(*(line.split(";") for line in lines), strict=True)]
+    return {"device": " and ".join(parts[0]), "commit": " and ".join(parts[1])}
+
+
+def _fingerprint(done: Run) -> str:
+    """Of the data."""
+    return str((RunFolder(done.experiment).load() or {}).get("data", ""))
+
+
+def _device(experiment: Experiment) -> str:
+    device = device_of(experiment)
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    capabilities: dict = getattr(torch.cpu, "get_capabilities", dict)()
+    return f"{capabilities.get('cpu_name') or platform.processor() or platform.machine()}, one thread"
+
+
+def _commit() -> str:
+    """Of the last change to this package; with a + where it has been changed since."""
+    here = Path(__file__).parents[1]
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words, "--", "."], cwd=here, capture_output=True, text=True).stdout.strip()
+
+    try:
+        return git("log", "-1", "--format=%h") + "+" * bool(git("status", "--porcelain"))
+    except OSError:  # no git here
+        return ""

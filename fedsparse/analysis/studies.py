@@ -1,0 +1,171 @@
+"""The comparisons whose results are kept in `data/results/`: `python -m fedsparse study NAME [data_root=…] [out=…]`.
+
+Each is a list of experiments, done by the grid runner: side by side, resumed where they were cut off, collected in one
+CSV a study and drawn once; what the λ explorer needs beyond it is kept beside it, as JSON. What is on the page says
+which data, scale and seeds it came from.
+"""
+
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedsparse.analysis.explorer.sweep import write_details
+from fedsparse.analysis.sweeps import attempt_all, collect, summary
+from fedsparse.errors import FedsparseError, SettingError
+from fedsparse.experiment import PRESETS, Experiment, nearest
+from fedsparse.federation import Run
+
+if TYPE_CHECKING:
+    import pandas
+
+MNIST = {"dataset": "mnist", "train_size": 10_000, "model": "conv4", "width": 0.25, "precision": "bfloat16"}
+SHARED = {"codec": "shared", "clip": 0.001}
+KL = {"regularizer": "kl"}
+RIVALS = ("fedavg", "sign_sgd", "top_mask", "fed_mask", "qsgd", "eden")
+PARTITIONS: dict[str, dict[str, Any]] = {
+    "iid": {},
+    "4 classes a client": {"partition": "classes", "classes_per_client": 4},
+    "2 classes a client": {"partition": "classes", "classes_per_client": 2},
+    "Dirichlet 0.1": {"partition": "dirichlet", "alpha": 0.1},
+    "1 class a client": {"partition": "classes", "classes_per_client": 1},
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A comparison: what it asks, and every combination of one value from each axis."""
+
+    question: str
+    common: dict[str, Any]
+    axes: tuple[dict[str, dict[str, Any]], ...]
+    """Each axis: the settings behind a label."""
+    seeds: int
+    explored: bool = False
+    """Whether `fedsparse.analysis.explorer` shows it: then what a CSV cannot hold is kept beside it, as JSON."""
+
+    def members(self) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
+        """Labels and settings of every run."""
+        for combination in itertools.product(*(axis.items() for axis in self.axes)):
+            settings = self.common.copy()
+            for _, more in combination:
+                settings |= more
+            for seed in range(self.seeds):
+                yield tuple(label for label, _ in combination), settings | {"seed": seed}
+
+
+def _each(name: str, values: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    return {f"λ = {v:g}" if name == "lam" else str(v): {name: v} for v in values}
+
+
+METHODS = {"fedpm": {}, "fedpm, λ = 1": {"lam": 1.0}, **_each("algorithm", RIVALS)}
+
+STUDIES = {
+    "rivals-digits": Study(
+        "What does each algorithm send, and how far does it get?",
+        {},
+        (_each("algorithm", ("fedpm", *RIVALS)),),
+        seeds=3,
+    ),
+    "lambda-digits": Study(
+        "What does λ save, and where does it starve the network?",
+        {name: value for name, value in PRESETS["demo"].items() if name != "lam"},
+        (_each("lam", (0.0, 0.3, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 13.0, 20.0)),),
+        seeds=3,
+        explored=True,
+    ),
+    "lambda-mnist": Study(
+        "What does λ save, what does it cost, and does it slow convergence?",
+        MNIST | {"rounds": 10},
+        (_each("lam", (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 8.0)),),
+        seeds=3,
+    ),
+    "precision-digits": Study(
+        "Does bfloat16 cost accuracy?",
+        {"evaluate_every": 2},
+        (_each("precision", ("float32", "bfloat16")),),
+        seeds=5,
+    ),
+    "non-iid-mnist": Study(
+        "Clients that differ: accuracy against bytes in both directions",
+        MNIST | {"clients": 30, "rounds": 8, "evaluate_every": 2},
+        (PARTITIONS, METHODS),
+        seeds=1,
+    ),
+    "shared-mnist": Study(
+        "Coding with shared randomness, against lossless coding, in both directions",
+        MNIST | {"rounds": 15},
+        (
+            {
+                "lossless": {},
+                "shared": SHARED | {"lr": 0.06},
+                "shared, KL held at 0.01 bpp": SHARED | KL | {"lr": 0.06, "lam": 12.0, "target_bpp": 0.01},
+                "shared, KL, small steps": SHARED | KL | {"lr": 0.03, "lam": 10.0, "rounds": 25},
+            },
+        ),
+        seeds=5,
+    ),
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do a study; returns the exit code: 0 done, 2 a mistake in the call or a run that failed."""
+    try:
+        name, places = _read(argv)
+    except FedsparseError as error:
+        print(f"fedsparse.analysis.studies: {error}", file=sys.stderr)
+        return 2
+    study = STUDIES[name]
+    members = list(study.members())
+    outcomes = attempt_all([Experiment.of(settings | places) for _, settings in members])
+    kept = Path("data/results") / f"{name}.csv"
+    table = collect(outcomes, kept)
+    if study.explored:
+        write_details([o for o in outcomes if isinstance(o, Run)], kept.with_suffix(".json"))
+    print(summary(outcomes).to_string(index=False, na_rep=""))
+    _draw(name, study, labelled(table, [labels for labels, _ in members]))
+    return 2 if table["failed"].notna().any() else 0
+
+
+def labelled(table: "pandas.DataFrame", labels: Sequence[tuple[str, ...]]) -> "pandas.DataFrame":
+    """The collected table, whose runs follow each other as `labels` do, with columns `line` and `panel`."""
+    starts = table["round"].isna() | (table["round"] == 1)
+    number = starts.cumsum() - 1
+    line, panel = [label[-1] for label in labels], [label[0] if len(label) > 1 else "" for label in labels]
+    return table.assign(line=[line[i] for i in number], panel=[panel[i] for i in number])
+
+
+def _read(argv: Sequence[str]) -> tuple[str, dict[str, str]]:
+    names = [a for a in argv if "=" not in a]
+    if len(names) != 1 or names[0] not in STUDIES:
+        wanted = nearest(names[0], STUDIES) if names else ""
+        raise SettingError(f"name one study of {', '.join(STUDIES)}{wanted}")
+    places = dict(a.split("=", 1) for a in argv if "=" in a)
+    for place in places:
+        if place not in ("data_root", "out"):
+            raise SettingError(f"{place!r} cannot be set here: a study takes data_root=… and out=… only")
+    return names[0], places
+
+
+def _draw(name: str, study: Study, table: "pandas.DataFrame") -> None:
+    from fedsparse.analysis import plots
+
+    done = table[table["failed"].isna() & table["accuracy_expected"].notna()]
+    figure = plots.tradeoff(done, title=study.question)
+    last = done.groupby(["panel", "line"], sort=False).tail(1)
+    alt = "; ".join(
+        f"{f'{row.panel}, ' * bool(row.panel)}{row.line}: {row.accuracy_expected:.3f} at {row.megabytes:.1f} MB"
+        for row in last.assign(megabytes=last["megabytes_up"] + last["megabytes_down"]).itertuples()
+    )
+    first = done.iloc[0]
+    settings = {**study.common, "seeds": study.seeds}
+    scale = ", ".join(f"{k}={v}" for k, v in settings.items())
+    caption = f"Mean over seeds, band: their range. {scale}; PyTorch {first['torch']}. python -m fedsparse study {name}"
+    plots.save(figure, name, alt=f"Accuracy of the expected network at the end, and all bytes. {alt}.", caption=caption,
+               folder="figures", notebook=f"python -m fedsparse study {name}", parameters=settings)  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

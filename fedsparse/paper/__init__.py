@@ -1,4 +1,0 @@
-"""The two papers' experiments: what is run (`plan`), what came out (`record`), and what it says of their claims.
-
-`python -m fedsparse.paper` runs them; `python -m fedsparse.paper --list` says what is done and what is missing.
-"""

@@ -1,0 +1,57 @@
+"""How far clients differ: in what they hold, and in what they learn.
+
+Both are distances between distributions. What clients hold is measured by the total variation distance of their labels
+from everybody's; what they learn, by how far apart their probabilities q = σ(s) are after local training.
+"""
+
+import numpy as np
+
+from fedsparse.errors import DataError
+
+
+def label_skew(label_counts: np.ndarray) -> np.ndarray:
+    """Total variation distance of each client's label distribution from the pooled one: ½ Σ_y |p_k(y) − p(y)|.
+
+    0 for a client whose labels are mixed like everybody's; 1 − c/C for one of c of C classes, where all are equally
+    many and it holds its own in equal parts; never 1, for its images are in the pool too.
+
+    Args:
+        label_counts: images of each client and class, (clients, classes), as from `partition.label_counts`.
+
+    Returns:
+        (clients,) in [0, 1).
+
+    Raises:
+        DataError: a client holds nothing, so that it has no distribution.
+    """
+    totals = label_counts.sum(1, keepdims=True)
+    if not totals.all():
+        raise DataError(f"client {int(np.argmin(totals))} holds no images: its labels have no distribution")
+    pooled = label_counts.sum(0) / totals.sum()
+    return np.abs(label_counts / totals - pooled).sum(1) / 2
+
+
+def disagreement(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How often the masks of two clients differ at a weight, and why: by coin tosses, and by drift.
+
+    For m_i ~ Bernoulli(q_i) and m_j ~ Bernoulli(q_j), drawn independently,
+
+        P(m_i ≠ m_j) = q_i (1 − q_j) + q_j (1 − q_i) = q_i (1 − q_i) + q_j (1 − q_j) + (q_i − q_j)².
+
+    The first two terms are there even where both learned the same; the last is what they learned differently.
+
+    Args:
+        q: probabilities of each client, (clients, n), two clients at least.
+
+    Returns:
+        Tosses and drift, (n,) each, means over all pairs of clients; their sum is the expected Hamming distance.
+    """
+    tosses = 2 * np.mean(q * (1 - q), axis=0)
+    drift = 2 * np.var(q, axis=0, ddof=1)  # the mean square difference of two is twice the variance
+    return tosses, drift
+
+
+def hamming(masks: np.ndarray) -> np.ndarray:
+    """Share of entries in which each two masks differ, (clients, clients), of masks (clients, n) of 0 and 1."""
+    signs = 1 - 2 * masks.astype(np.float32)
+    return (1 - signs @ signs.T / masks.shape[1]) / 2

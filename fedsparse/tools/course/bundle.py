@@ -1,0 +1,93 @@
+"""A folder with all that a classroom without a network needs: notebooks, site, wheels, data, an installer."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from fedsparse.errors import RunError
+from fedsparse.tools.course.copies import write_copies
+from fedsparse.tools.course.site import build
+
+INSTALL = """#!/bin/sh
+# Makes .venv beside this file, from the wheels of this folder alone.
+set -eu
+cd "$(dirname "$0")"
+python="${PYTHON:-python3}"
+"$python" -c 'import sys; sys.exit(sys.version_info[:2] != (%(major)d, %(minor)d))' || {
+    echo "These wheels are for Python %(major)d.%(minor)d: PYTHON=/path/to/python sh install.sh"; exit 2; }
+"$python" -m venv .venv
+.venv/bin/python -m pip install --quiet --no-index --find-links wheels -c constraints.txt 'fedsparse[notebooks]'
+.venv/bin/python -m fedsparse doctor
+echo "Ready: .venv/bin/jupyter lab student"
+"""
+
+README = """fedsparse, for a classroom without a network
+
+site/index.html   the course to read, in any browser
+student/          notebooks to work in: exercises with checks, no solutions
+teacher/          the same with outputs, solutions and notes
+data/             kept results, and data sets that were at hand
+wheels/           fedsparse and what it needs, for %(platform)s and Python %(major)d.%(minor)d
+
+Linux, macOS: sh install.sh
+Windows, in this folder, with the Python named above:
+    py -%(major)d.%(minor)d -m venv .venv
+    .venv\\Scripts\\python -m pip install --no-index --find-links wheels -c constraints.txt "fedsparse[notebooks]"
+    .venv\\Scripts\\python -m fedsparse doctor
+Then: .venv/bin/jupyter lab student      (Windows: .venv\\Scripts\\jupyter lab student)
+
+Wheels belong to one operating system and one version of Python: for others, make the bundle there.
+%(wheels)s
+"""
+
+
+def pack(root: Path, to: Path, wheels: bool = True) -> Path:
+    """Make the bundle; returns its folder, which is made anew.
+
+    Args:
+        wheels: whether every dependency comes along, for this machine's system and Python: gigabytes with PyTorch for
+            GPUs. fedsparse's own wheel always does.
+
+    Raises:
+        RunError: a wheel could not be had, or the site not be built; or `to` holds something that is no bundle.
+    """
+    import platform
+
+    if to.exists() and any(to.iterdir()) and not (to / "install.sh").exists():
+        raise RunError(f"{to} is there and is no bundle: name another folder")
+    shutil.rmtree(to, ignore_errors=True)
+    to.mkdir(parents=True)
+    write_copies(root, to)
+    build(root, to / "site")
+    shutil.rmtree(to / "site-source")
+    for data in ("results", "MNIST"):
+        if (root / "data" / data).is_dir():
+            shutil.copytree(root / "data" / data, to / "data" / data)
+    for file in (*(root / "data").glob("*.npz"), root / "constraints.txt", root / "LICENSE"):
+        shutil.copyfile(file, to / ("data" if file.suffix == ".npz" else ".") / file.name)
+    _wheels(root, to / "wheels", wheels)
+    named = {
+        "major": sys.version_info.major,
+        "minor": sys.version_info.minor,
+        "platform": f"{platform.system()} {platform.machine()}",
+    }
+    words = "" if wheels else "The wheels of the dependencies were left out of this bundle: install.sh needs them."
+    (to / "install.sh").write_text(INSTALL % named)
+    (to / "README.txt").write_text((README % (named | {"wheels": words})).rstrip() + "\n")
+    return to
+
+
+def _wheels(root: Path, folder: Path, dependencies: bool) -> None:
+    """Build wheels rather than download them: what comes as source has no compiler in the classroom."""
+    with tempfile.TemporaryDirectory() as clean:  # in the folder itself, leftovers of an earlier build would come along
+        shutil.copytree(root / "fedsparse", Path(clean) / "fedsparse", ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copyfile(root / name, Path(clean) / name)
+        what = [f"{clean}[notebooks]", "-c", str(root / "constraints.txt")] if dependencies else [clean]
+        less = [] if dependencies else ["--no-deps", "--no-build-isolation"]
+        call = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "-w", str(folder)]
+        done = subprocess.run([*call, *less, *what], capture_output=True, text=True)
+    if done.returncode:
+        raise RunError(f"no wheels: {' '.join(done.stderr.split())[-300:]}")

@@ -1,0 +1,99 @@
+"""Copies for students and for teachers, from the one source that the notebooks are.
+
+A student's copy has no solutions and no outputs: what it shows, its reader has run. A teacher's copy has the committed
+outputs, the solutions unfolded, and below its title the notes of docs/teaching.md.
+"""
+
+import re
+from pathlib import Path
+
+import nbformat
+
+from fedsparse.errors import RunError
+from fedsparse.tools.notebooks.files import read
+from fedsparse.tools.notebooks.launching import without_launch
+from fedsparse.tools.notebooks.stamps import KEY
+
+SOLUTION = re.compile(r"<details><summary>Solution</summary>\n(.*?)\n</details>\n*", re.S)
+CODE = re.compile(r"```python\n(.*?)```", re.S)
+
+
+def student(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook without solutions and outputs; links that lead to them are gone too.
+
+    Raises:
+        RunError: a solution is left, since it is not written as the others are.
+    """
+    node = _apart(node)
+    for cell in node.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        else:
+            cell.source = SOLUTION.sub("", cell.source).strip()
+            if re.search(r"<summary>\s*Solution", cell.source):
+                raise RunError(
+                    f"the solution in cell {cell.id} is not written as '<details><summary>Solution</summary>'"
+                )
+    node.cells = [cell for cell in node.cells if cell.source]
+    return node
+
+
+def teacher(node: nbformat.NotebookNode, notes: str) -> nbformat.NotebookNode:
+    """The notebook with its solutions unfolded, and with notes below its title."""
+    node = _apart(node)
+    for cell in node.cells:
+        if cell.cell_type == "markdown":
+            cell.source = cell.source.replace("<details><summary>Solution", "<details open><summary>Solution")
+    cell = nbformat.v4.new_markdown_cell(f"## For the teacher\n\n{notes}")
+    cell["id"] = "notes"
+    node.cells.insert(1, cell)
+    return node
+
+
+def solutions(node: nbformat.NotebookNode) -> list[tuple[str, str]]:
+    """Every exercise: its stub, and the code of its solution."""
+    found = []
+    for stub, cell in zip(node.cells, node.cells[1:], strict=False):
+        if stub.cell_type == "code" and re.search(r"^checks\.\w+\(", stub.source, re.M):
+            folded = SOLUTION.search(cell.source)
+            code = CODE.search(folded.group(1)) if folded else None
+            found.append((stub.source, code.group(1) if code else ""))
+    return found
+
+
+def notes_of(name: str, guide: str) -> str:
+    """What the guide for lecturers says of a notebook: its section, whose heading begins with the same number.
+
+    Raises:
+        RunError: there is no such section.
+    """
+    number = name.split("_")[0]
+    found = re.search(rf"^### {number} [^\n]*\n+(.*?)(?=^##|\Z)", guide, re.S | re.M)
+    if not found:
+        raise RunError(f"docs/teaching.md has no section '### {number} …' for {name}")
+    return found.group(1).strip()
+
+
+def write_copies(root: Path, to: Path) -> list[Path]:
+    """`to/student/*.ipynb` and `to/teacher/*.ipynb`, of every notebook; returns the files.
+
+    Raises:
+        RunError: a notebook without notes, or with a solution that cannot be taken out.
+    """
+    guide = (root / "docs" / "teaching.md").read_text()
+    written = []
+    for notebook in sorted((root / "notebooks").glob("*.ipynb")):
+        node = read(notebook)
+        for kind, copy in (("student", student(node)), ("teacher", teacher(node, notes_of(notebook.stem, guide)))):
+            file = to / kind / notebook.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            nbformat.write(copy, file)
+            written.append(file)
+    return written
+
+
+def _apart(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A deep copy that stands by itself: without launch links, which lead to solutions, and without a stamp."""
+    node = nbformat.from_dict(without_launch(node))
+    node.metadata.pop(KEY, None)
+    return node

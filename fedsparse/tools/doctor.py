@@ -1,0 +1,95 @@
+"""`python -m fedsparse doctor`: what is installed, which devices and data sets are there, PASS or FAIL a need."""
+
+import argparse
+import importlib
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from fedsparse.experiment import TORCHVISION_DATASETS, Experiment
+
+NEEDED = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "constriction", "hydra-core", "joblib", "filelock")
+NOTEBOOKS = ("jupyterlab", "ipykernel", "ipywidgets", "papermill", "matplotlib", "seaborn")
+
+
+def main() -> int:
+    """Print the report; returns 1 if anything that fedsparse cannot do without is missing, else 0."""
+    parser = argparse.ArgumentParser(prog="python -m fedsparse doctor", description=__doc__)
+    parser.add_argument(
+        "--data-root", default=Experiment().data_root, help="folder of data sets (default: %(default)s)"
+    )
+    options = parser.parse_args()
+    failed = 0
+
+    def report(ok: bool | None, what: str, detail: str) -> None:
+        nonlocal failed
+        failed += ok is False
+        print(f"{'  -- ' if ok is None else 'PASS ' if ok else 'FAIL '} {what:<24}{detail}")
+
+    report(sys.version_info >= (3, 11), "python", f"{platform.python_version()} on {platform.platform()} (needs 3.11)")
+    for name in NEEDED:
+        report(*_package(name))
+    for name in NOTEBOOKS:
+        ok, what, detail = _package(name)
+        report(ok or None, what, detail if ok else "not installed: only the notebooks need it")
+    report(*_trains())
+    for what, detail in _devices():
+        report(None, what, detail)
+    here = Path(Experiment().out)
+    report(_writable(here), "folder of runs", f"{here.resolve()}")
+    for what, detail in _data(Path(options.data_root)):
+        report(None, what, detail)
+    print(f"\n{'All needs are met.' if not failed else f'{failed} of the needs are not met.'}")
+    return 1 if failed else 0
+
+
+def _package(name: str) -> tuple[bool, str, str]:
+    module = {"scikit-learn": "sklearn", "hydra-core": "hydra"}.get(name, name)
+    try:
+        found = version(name)
+        importlib.import_module(module)
+    except PackageNotFoundError:
+        return False, name, "not installed"
+    except Exception as error:  # whatever an import raises is what the user needs to read
+        return False, name, f"{found} is installed, but its import fails: {str(error).splitlines()[0]}"
+    return True, name, found
+
+
+def _trains() -> tuple[bool, str, str]:
+    """One round of a tiny federation, in memory."""
+    try:
+        from fedsparse.federation import Federation
+
+        row = Federation(Experiment(model="mlp", width=0.05, clients=2, local_epochs=1, device="cpu")).round()
+    except Exception as error:  # as above
+        return False, "a tiny round", f"{type(error).__name__}: {error}"
+    return True, "a tiny round", f"{row['uplink_bytes']:,} bytes up, {row['downlink_bytes']:,} bytes down"
+
+
+def _devices() -> list[tuple[str, str]]:
+    import torch
+
+    found = [("cpu", f"{os.cpu_count()} cores, {torch.get_num_threads()} torch threads")]
+    found += [(f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
+    return found + ([("mps", "Apple GPU")] if torch.backends.mps.is_available() else [])
+
+
+def _writable(folder: Path) -> bool:
+    nearest = next(p for p in (folder.resolve(), *folder.resolve().parents) if p.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK)
+
+
+def _data(root: Path) -> list[tuple[str, str]]:
+    found = [("data: digits", "embedded in scikit-learn")]
+    folders = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
+    for name in TORCHVISION_DATASETS:
+        folder = folders.get(name) or next((p.name for p in root.glob("*") if p.name.lower() == name), "")
+        there = bool(folder) and any(p.is_file() for p in (root / folder).rglob("*"))
+        found.append((f"data: {name}", f"in {root / folder}" if there else "downloaded on first use"))
+    return found + [(f"data: {p.stem}", str(p)) for p in sorted(root.glob("*.npz"))]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
