@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fedsparse import History
-from fedsparse.__main__ import experiments_of
+from fedsparse.tools.train import experiments_of
 
 TINY = ["model=mlp", "width=0.05", "clients=4", "local_epochs=1", "train_size=200", "rounds=2", "device=cpu"]
 

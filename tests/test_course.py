@@ -15,7 +15,7 @@ import pytest
 from fedsparse import RunError
 from fedsparse.tools import notebooks
 from fedsparse.tools.course import bundle, copies, site
-from fedsparse.tools.course.__main__ import main
+from fedsparse.tools.course.command import main
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -10,8 +10,7 @@ import pytest
 
 from fedsparse import DataError, Federation, SettingError
 from fedsparse.analysis import explorer, studies
-from fedsparse.analysis.explorer import __main__ as command
-from fedsparse.analysis.explorer import page, view
+from fedsparse.analysis.explorer import command, page, view
 from fedsparse.analysis.explorer.gradients import loss_gradients, ruled
 from fedsparse.analysis.explorer.sweep import Sweep, details, layer_picture
 from fedsparse.analysis.explorer.widget import Explorer

@@ -18,7 +18,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from google.protobuf.message import DecodeError as ProtobufError
 
 from fedsparse import DataError, Experiment, Federation, History, RunError, SettingError, run
-from fedsparse.flower import __main__ as simulation
+from fedsparse.flower import command as simulation
 from fedsparse.flower import faults
 from fedsparse.flower.client_app import RECORD, payload_of
 from fedsparse.flower.nodes import Nodes

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from fedsparse import RunError, SettingError
 from fedsparse.analysis import plots
 from fedsparse.tools import notebooks
-from fedsparse.tools.notebooks.__main__ import main
+from fedsparse.tools.notebooks.command import main
 from fedsparse.tools.notebooks.grid import members
 from fedsparse.tools.notebooks.launching import links, repository, with_launch, without_launch
 from fedsparse.tools.notebooks.refreshing import stale

@@ -19,7 +19,7 @@ import yaml
 from fedsparse import RunError, SettingError
 from fedsparse.teaching import checks
 from fedsparse.tools import notebooks
-from fedsparse.tools.notebooks.__main__ import main
+from fedsparse.tools.notebooks.command import main
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -12,8 +12,7 @@ import pandas
 import pytest
 
 from fedsparse import RunError, run
-from fedsparse.analysis.reproduction import __main__ as command
-from fedsparse.analysis.reproduction import naming, page, pictures, plan, tables
+from fedsparse.analysis.reproduction import command, naming, page, pictures, plan, tables
 from fedsparse.analysis.reproduction.claims import SAVINGS, claims, survives
 from fedsparse.analysis.reproduction.listing import listing
 from fedsparse.analysis.reproduction.plan import CASES, DATASETS, PARTS, SCALES, Scale, chosen_lams

@@ -5,6 +5,7 @@ import importlib
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,13 +15,13 @@ NEEDED = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "constricti
 NOTEBOOKS = ("jupyterlab", "ipykernel", "ipywidgets", "papermill", "matplotlib", "seaborn")
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> int:
     """Print the report; returns 1 if anything that fedsparse cannot do without is missing, else 0."""
     parser = argparse.ArgumentParser(prog="python -m fedsparse doctor", description=__doc__)
     parser.add_argument(
         "--data-root", default=Experiment().data_root, help="folder of data sets (default: %(default)s)"
     )
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     failed = 0
 
     def report(ok: bool | None, what: str, detail: str) -> None:
@@ -92,4 +93,4 @@ def _data(root: Path) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -14,7 +14,7 @@ from fedsparse.analysis.plots.charts import (
 from fedsparse.analysis.plots.costs import communication_cost, cost_to_target
 from fedsparse.analysis.plots.differences import partitions, points, stacked
 from fedsparse.analysis.plots.lottery import against_share, survivors
-from fedsparse.analysis.plots.page import adopt, png, save, show, show_only
+from fedsparse.analysis.plots.page import adopt, bound, png, save, show, show_only
 from fedsparse.analysis.plots.precision import against, shrinking
 from fedsparse.analysis.plots.spread import spread
 from fedsparse.analysis.plots.sweeps import by_lam, lines, small_multiples
@@ -27,6 +27,7 @@ __all__ = [
     "adopt",
     "against",
     "against_share",
+    "bound",
     "by_lam",
     "by_round",
     "communication_cost",

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,21 @@ def adopt(fresh: Path, folder: Path, notebook: str) -> None:
 def show(figure: Figure, name: str, *, alt: str, caption: str, **made_by: Any) -> None:
     """Put a figure on the notebook's page, and into a folder; all arguments are those of `save`."""
     _on_the_page(save(figure, name, alt=alt, caption=caption, **made_by), alt, caption)
+
+
+def bound(notebook: str, folder: str | Path, parameters: Mapping[str, Any], made_from: str = "") -> Callable[..., None]:
+    """`show` for one notebook: `show = plots.bound(...)` once, then `show(figure, name, alt=..., caption=...)`.
+
+    Args:
+        notebook, folder, parameters: of every figure, as in `save`.
+        made_from: data, scale and seeds; put behind every caption as "Made from …".
+    """
+
+    def show_figure(figure: Figure, name: str, *, alt: str, caption: str = "", made_from: str = made_from) -> None:
+        said = f"{caption} Made from {made_from}.".strip() if made_from else caption
+        show(figure, name, alt=alt, caption=said, folder=folder, notebook=notebook, parameters=parameters)
+
+    return show_figure
 
 
 def show_only(figure: Figure, *, alt: str, caption: str) -> None:
