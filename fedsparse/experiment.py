@@ -15,12 +15,24 @@ from typing import Any
 
 from fedsparse.errors import SettingError
 
+MASKS = ("fedpm", "top_mask", "fed_mask")
+WEIGHTS = ("fedavg", "sign_sgd", "qsgd", "eden")
 ALGORITHMS = ("fedpm", "fedavg", "sign_sgd", "top_mask", "fed_mask", "qsgd", "eden")
 TORCHVISION_DATASETS = ("mnist", "fashionmnist", "kmnist", "emnist", "cifar10", "cifar100")
 
 
-def _setting(default: Any, help: str, *, choices: tuple[str, ...] = (), low: float = -math.inf, high: float = math.inf):
-    return field(default=default, metadata={"help": help, "choices": choices, "low": low, "high": high})
+def _setting(
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[str, ...] = (),
+    low: float = -math.inf,
+    high: float = math.inf,
+    algorithms: tuple[str, ...] = ALGORITHMS,
+):
+    """A field of `Experiment`; `algorithms` are those that read the setting."""
+    metadata = {"help": help, "choices": choices, "low": low, "high": high, "algorithms": algorithms}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,7 @@ class Experiment:
     )  # fmt: skip
     partition: str = _setting(
         "iid",
-        "how training images are dealt: alike, by whole classes, a Dirichlet draw a class, or shards sorted by class",
+        "how training images are dealt: iid, whole classes, a Dirichlet draw per class, or shards sorted by class",
         choices=("iid", "classes", "dirichlet", "shards"),
     )
     classes_per_client: int = _setting(
@@ -60,50 +72,80 @@ class Experiment:
         30, "rounds in total; asking for more goes on from those that are there", low=1, high=100_000
     )
     local_epochs: int = _setting(3, "passes over its own data that a client makes each round", low=1, high=1000)
-    batch_size: int = _setting(32, "images a local step", low=1, high=100_000)
+    batch_size: int = _setting(32, "images per local step", low=1, high=100_000)
     optimizer: str = _setting("adam", "local optimizer", choices=("adam", "sgd"))
-    lr: float = _setting(0.1, "learning rate of the scores", low=1e-9, high=1000)
+    lr: float = _setting(0.1, "learning rate of the scores", low=1e-9, high=1000, algorithms=MASKS)
     optimizer_state: str = _setting(
-        "fresh", "a client's optimizer moments: new each round, or kept at the client", choices=("fresh", "kept")
+        "fresh", "a client's optimizer moments: fresh each round, or kept at the client", choices=("fresh", "kept")
     )
-    algorithm: str = _setting("fedpm", "what is sent, and how it is aggregated", choices=ALGORITHMS)
+    algorithm: str = _setting("fedpm", "the method: what is sent, and how it is aggregated", choices=ALGORITHMS)
     density: float = _setting(
-        0.5, "share of weights that a client's mask keeps in each layer (algorithm=top_mask)", low=0, high=1
+        0.5, "share of weights that a client's mask keeps in each layer", low=0, high=1, algorithms=("top_mask",)
     )
-    weight_lr: float = _setting(
-        0.001, "learning rate of weights (algorithm=fedavg, sign_sgd, qsgd, eden)", low=1e-9, high=1000
+    weight_lr: float = _setting(0.001, "learning rate of weights", low=1e-9, high=1000, algorithms=WEIGHTS)
+    server_lr: float = _setting(
+        0.002, "how far a majority vote moves a weight", low=1e-9, high=1000, algorithms=("sign_sgd",)
     )
-    server_lr: float = _setting(0.002, "how far a vote moves a weight (algorithm=sign_sgd)", low=1e-9, high=1000)
-    bits: int = _setting(1, "bits a weight that an update is quantized to (algorithm=qsgd, eden)", low=1, high=2)
-    lam: float = _setting(0.0, "weight λ of the regularizer in the local loss; 0 is plain FedPM", low=0, high=1e6)
+    bits: int = _setting(
+        1, "bits per weight that an update is quantized to", low=1, high=2, algorithms=("qsgd", "eden")
+    )
+    lam: float = _setting(
+        0.0, "weight λ of the regularizer in the local loss; 0 is plain FedPM", low=0, high=1e6, algorithms=("fedpm",)
+    )
     lam_warmup: int = _setting(
-        0, "rounds over which λ rises linearly from 0 to lam; 0 is lam from the first round", low=0, high=100_000
+        0,
+        "rounds over which λ rises linearly from 0 to lam; 0 is lam from the first round",
+        low=0,
+        high=100_000,
+        algorithms=("fedpm",),
     )
     lam_delay: int = _setting(
-        0, "rounds at λ = 0 before lam, or its warm-up, begins: the network learns first", low=0, high=100_000
+        0,
+        "rounds at λ = 0 before lam, or its warm-up, begins: the network learns first",
+        low=0,
+        high=100_000,
+        algorithms=("fedpm",),
     )
     target_bpp: float = _setting(
-        0.0, "measured uplink, in bpp, that λ follows from lam on, by dual ascent; 0 leaves λ to lam", low=0, high=1
+        0.0,
+        "measured uplink, in bpp, that λ follows from lam on, by dual ascent; 0 leaves λ to lam",
+        low=0,
+        high=1,
+        algorithms=("fedpm",),
     )
     regularizer: str = _setting(
-        "sparsity", "mean of σ(s), entropy of σ(s), or KL(σ(s) ‖ θ)", choices=("sparsity", "entropy", "kl")
+        "sparsity",
+        "mean of σ(s), entropy of σ(s), or KL(σ(s) ‖ θ)",
+        choices=("sparsity", "entropy", "kl"),
+        algorithms=("fedpm",),
     )
     estimator: str = _setting(
         "identity",
         "gradient through the sampled mask: straight-through, or times θ as in the published FedPM code",
         choices=("identity", "scaled"),
+        algorithms=("fedpm",),
     )
     init: str = _setting(
         "kaiming", "constant c of the frozen weights ±c: √2/√fan_in, or FedPM's e/√fan_in", choices=("kaiming", "fedpm")
     )
-    scores: str = _setting("half", "first θ: ½ everywhere, or σ of a standard normal", choices=("half", "normal"))
+    scores: str = _setting(
+        "half", "first θ: ½ everywhere, or σ of a standard normal", choices=("half", "normal"), algorithms=("fedpm",)
+    )
     aggregation: str = _setting(
         "mean",
         "θ from the masks: their mean, their mean weighted by samples, or the mode of a Beta posterior",
         choices=("mean", "weighted", "beta"),
     )
-    prior_reset: int = _setting(1, "rounds between resets of the Beta prior (aggregation=beta)", low=1, high=100_000)
-    clip: float = _setting(0.01, "θ is kept in [clip, 1 − clip], or a unanimous weight is frozen", low=0, high=0.49)
+    prior_reset: int = _setting(
+        1, "rounds between resets of the Beta prior (aggregation=beta)", low=1, high=100_000, algorithms=MASKS
+    )
+    clip: float = _setting(
+        0.01,
+        "θ is kept in [clip, 1 − clip]; at 0 a weight on which all clients agree never changes again",
+        low=0,
+        high=0.49,
+        algorithms=MASKS,
+    )
     codec: str = _setting(
         "context",
         "bytes on the wire: coded (weights: deflated by zstd), plain packed bits (weights: float32), or by shared "
@@ -112,7 +154,7 @@ class Experiment:
     )
     engine: str = _setting(
         "fast",
-        "how clients are trained: side by side, as fast as the device allows, or plainly, one after the other",
+        "how clients are trained: in parallel, as fast as the device allows, or plainly, one after the other",
         choices=("fast", "plain"),
     )
     seed: int = _setting(0, "every random draw follows from it", low=0, high=2**63 - 1)
@@ -124,12 +166,21 @@ class Experiment:
         "of the network's arithmetic; scores stay float32; auto is bfloat16 where the device computes it natively",
         choices=("float32", "bfloat16", "auto"),
     )
-    evaluate_every: int = _setting(1, "rounds between evaluations; the last round always is", low=1, high=100_000)
+    evaluate_every: int = _setting(
+        1, "rounds between evaluations; the last round is always evaluated", low=1, high=100_000
+    )
     out: str = _setting("runs", "folder of run folders")
 
     def __post_init__(self) -> None:
         for f in fields(self):
             object.__setattr__(self, f.name, _checked(f.name, getattr(self, f.name)))
+        for name, value in self.settings.items():
+            readers = SETTINGS[name].metadata["algorithms"]
+            if value != SETTINGS[name].default and self.algorithm not in readers:
+                raise SettingError(
+                    f"{name}={value} would have no effect: it belongs to algorithm={' or '.join(readers)}, "
+                    f"not to {self.algorithm}"
+                )
         if self.cohort > self.clients:
             raise SettingError(f"cohort={self.cohort} is more than there are clients ({self.clients})")
         for schedule in ("lam_warmup", "lam_delay"):
@@ -145,10 +196,7 @@ class Experiment:
             raise SettingError(f"size_skew={self.size_skew:g} cannot go with partition={self.partition}: {why}")
         if (self.lam or self.target_bpp) and not self.clip and self.regularizer != "sparsity":
             raise SettingError(f"regularizer={self.regularizer} needs clip > 0: without it scores become infinite")
-        for name in ("lam", "target_bpp"):
-            if self.settings[name] and self.algorithm != "fedpm":
-                raise SettingError(f"{name} needs algorithm=fedpm: {self.algorithm} has no regularizer")
-        if self.aggregation == "beta" and self.algorithm in ("fedavg", "sign_sgd", "qsgd", "eden"):
+        if self.aggregation == "beta" and self.algorithm in WEIGHTS:
             raise SettingError(f"aggregation=beta is for masks: algorithm={self.algorithm} takes mean or weighted")
 
     @classmethod
@@ -219,10 +267,17 @@ def allowed(name: str) -> str:
     return f"at least {low:g}" if math.isinf(high) else f"{low:g} to {high:g}"
 
 
+def help_of(name: str) -> str:
+    """A setting's line of help, with the algorithms that read it if not all do."""
+    meta = SETTINGS[name].metadata
+    readers = "" if meta["algorithms"] == ALGORITHMS else f" (algorithm={', '.join(meta['algorithms'])})"
+    return f"{meta['help']}{readers}"
+
+
 def schema_table() -> str:
     """Every setting as a Markdown table: name, default, allowed values, help."""
     rows = ["| setting | default | allowed | what it is |", "|---|---|---|---|"]
-    rows += [f"| `{n}` | `{f.default}` | {allowed(n)} | {f.metadata['help']} |" for n, f in SETTINGS.items()]
+    rows += [f"| `{n}` | `{f.default}` | {allowed(n)} | {help_of(n)} |" for n, f in SETTINGS.items()]
     return "\n".join(rows)
 
 

@@ -1,8 +1,6 @@
 """Shared by all tests: a tiny experiment, and real data where it is at hand."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,14 +22,9 @@ def tiny(tmp_path) -> Experiment:
 
 
 @pytest.fixture(scope="session")
-def mnist_root(tmp_path_factory) -> str:
-    """A data root with the real MNIST: $FEDSPARSE_DATA, data/, or what a script beside the checkout lays out."""
+def mnist_root() -> str:
+    """A data root with the real MNIST: $FEDSPARSE_DATA, or data/."""
     for root in (os.environ.get("FEDSPARSE_DATA"), ROOT / "data"):
         if root and (Path(root) / "MNIST" / "raw").is_dir():
             return str(root)
-    prepare = ROOT.parent / "shared" / "data" / "prepare.py"
-    if not prepare.exists():
-        pytest.skip("no real MNIST here: set FEDSPARSE_DATA to a data root that holds MNIST/raw")
-    root = tmp_path_factory.mktemp("data")
-    subprocess.run([sys.executable, str(prepare), str(root), "mnist"], check=True, stdout=subprocess.DEVNULL)
-    return str(root)
+    pytest.skip("no real MNIST here: set FEDSPARSE_DATA to a data root that holds MNIST/raw")

@@ -20,7 +20,7 @@ from fedsparse.wire import masks
 def trained(experiment: Experiment, client: int = 0, round: int = 1, theta: float = 0.3) -> torch.Tensor:
     federation = Federation(experiment)
     start = torch.full((federation.network.layout.n,), theta)
-    return train(federation.network, federation.clients[client], start, experiment, round, experiment.lam)[0]
+    return train(federation.network, experiment, federation.clients[client], start, round, experiment.lam)[0]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_one_step_of_sgd_is_the_gradient_of_the_loss_written_out(tiny):
     F.cross_entropy(federation.network(client.images, mask), client.labels).backward()
     for lam, regularizer, extra in [(0, "sparsity", 0.0), (9, "sparsity", 9 * 0.3 * 0.7 / n), (9, "kl", 0.0)]:
         options = experiment.replace(lam=lam, regularizer=regularizer)
-        got, _ = train(federation.network, client, start, options, 1, lam)
+        got, _ = train(federation.network, options, client, start, 1, lam)
         assert torch.allclose(got, scores.detach() - 2.0 * (scores.grad + extra), atol=1e-5), (lam, regularizer)
 
 
@@ -69,7 +69,7 @@ def test_local_draws_are_keyed_by_client_and_by_round(tiny):
     one, two = federation.clients[0], federation.clients[1]
     two.images, two.labels = one.images, one.labels
     start = torch.full((federation.network.layout.n,), 0.4)
-    go = lambda client, round: train(federation.network, client, start, tiny, round, 0.0)[0]  # noqa: E731
+    go = lambda client, round: train(federation.network, tiny, client, start, round, 0.0)[0]  # noqa: E731
     assert torch.equal(go(one, 1), go(one, 1))
     assert not torch.equal(go(one, 1), go(two, 1))
     assert not torch.equal(go(one, 1), go(one, 2))
@@ -98,7 +98,7 @@ def test_the_report_is_true(tiny):
     broadcast = masks.decode_theta(message, federation.network.layout)
     theta = torch.from_numpy(broadcast.theta.probabilities())
     mask, report = masks.decode_mask(federation.algorithm.local_update(message, client), broadcast)
-    scores, loss = train(federation.network, client, theta, tiny, 1, 0.0)
+    scores, loss = train(federation.network, tiny, client, theta, 1, 0.0)
     assert np.array_equal(mask, sample_upload(scores, tiny, 1, 2).numpy())
     assert (report.client, report.samples) == (2, len(client.labels))
     assert report.loss == pytest.approx(loss)
@@ -112,10 +112,10 @@ def test_weighted_aggregation_counts_samples_in_a_federation(tiny):
     federation = Federation(options)
     assert sorted({len(c.labels) for c in federation.clients}) == [50, 51]
     federation.round()
-    assert federation.state.total == 201
+    assert federation.state.votes.total == 201
     mean = Federation(options.replace(aggregation="mean"))
     mean.round()
-    assert mean.state.total == 4
+    assert mean.state.votes.total == 4
 
 
 def test_the_prior_is_reset_every_r_rounds_and_not_only_once(tiny):
@@ -123,7 +123,7 @@ def test_the_prior_is_reset_every_r_rounds_and_not_only_once(tiny):
     totals = []
     for _ in range(5):
         federation.round()
-        totals.append(federation.state.total)
+        totals.append(federation.state.votes.total)
     assert totals == [4, 8, 4, 8, 4]
 
 

@@ -61,14 +61,24 @@ def test_whole_numbers_serve_as_floats_and_give_the_same_key():
 
 
 def test_key_ignores_rounds_and_out_and_nothing_else():
-    base = Experiment()
     other = {"str": "x", "int": 2, "float": 0.25}
     for name, f in SETTINGS.items():
+        base = Experiment(algorithm=f.metadata["algorithms"][0])
         value = f.metadata["choices"][-1] if f.metadata["choices"] else other[f.type.__name__]
         changed = base.replace(**{name: value})
         if changed == base:
             continue
         assert (changed.key == base.key) == (name in ("rounds", "out")), name
+
+
+def test_the_keys_of_runs_that_are_there_stay_as_they_are():
+    for settings, key in [
+        ({}, "digits-conv2-fedpm-lam0-seed0-d905e156"),
+        ({"lam": 5.0, "width": 0.25, "batch_size": 16}, "digits-conv2-fedpm-lam5-seed0-13ee14b3"),
+        ({"algorithm": "top_mask", "density": 0.3, "partition": "dirichlet"}, "digits-conv2-top_mask-lam0-seed0-5bdaed97"),
+        ({"codec": "shared", "engine": "plain", "optimizer_state": "kept"}, "digits-conv2-fedpm-lam0-seed0-0841f74e"),
+    ]:
+        assert Experiment(**settings).key == key
 
 
 @given(st.floats(0, 1e6), st.integers(0, 2**63 - 1))

@@ -7,21 +7,21 @@ import pytest
 import torch
 
 from fedsparse import Federation, History, RunError, TargetWarning, evaluation, run
-from fedsparse.aggregation import answering, sample_cohort
+from fedsparse.population import sample_cohort, surviving_clients
 from fedsparse.evaluation import client_accuracies
 from fedsparse.wire import masks
 
 
 def test_who_drops_out_follows_from_seed_round_and_client_alone():
     everyone = list(range(2000))
-    lost = set(everyone) - set(answering(everyone, 0.3, 1, 5))
+    lost = set(everyone) - set(surviving_clients(everyone, 0.3, 1, 5))
     assert len(lost) / 2000 == pytest.approx(0.3, abs=0.04)
-    assert answering([3, 700, 1999], 0.3, 1, 5) == [k for k in (3, 700, 1999) if k not in lost], "whatever the cohort"
-    assert set(everyone) - set(answering(everyone, 0.3, 1, 6)) != lost
-    assert set(everyone) - set(answering(everyone, 0.3, 2, 5)) != lost
-    assert lost < set(everyone) - set(answering(everyone, 0.5, 1, 5)), "who is lost at 0.3 is lost at 0.5"
-    assert answering(everyone, 0.0, 1, 5) == everyone
-    assert answering(everyone, 1.0, 1, 5) == []
+    assert surviving_clients([3, 700, 1999], 0.3, 1, 5) == [k for k in (3, 700, 1999) if k not in lost], "whatever the cohort"
+    assert set(everyone) - set(surviving_clients(everyone, 0.3, 1, 6)) != lost
+    assert set(everyone) - set(surviving_clients(everyone, 0.3, 2, 5)) != lost
+    assert lost < set(everyone) - set(surviving_clients(everyone, 0.5, 1, 5)), "who is lost at 0.3 is lost at 0.5"
+    assert surviving_clients(everyone, 0.0, 1, 5) == everyone
+    assert surviving_clients(everyone, 1.0, 1, 5) == []
 
 
 def test_a_client_that_drops_out_is_sent_theta_and_sends_nothing(tiny):
@@ -31,14 +31,14 @@ def test_a_client_that_drops_out_is_sent_theta_and_sends_nothing(tiny):
     for number in range(1, 9):
         message = federation.algorithm.broadcast(federation.state)
         row = federation.round()
-        answers = answering(sample_cohort(4, 3, options.seed, number), 0.5, options.seed, number)
+        answers = surviving_clients(sample_cohort(4, 3, options.seed, number), 0.5, options.seed, number)
         assert row["cohort"] == len(answers)
         assert row["downlink_bytes"] == 3 * len(message)
         assert (row["uplink_bytes"] > 0) == bool(answers)
         if answers:
             mean_bytes = row["bpp_uplink"] * federation.network.layout.n / 8
             assert row["uplink_bytes"] == pytest.approx(mean_bytes * len(answers))
-            assert federation.state.total == len(answers)
+            assert federation.state.votes.total == len(answers)
         counts.append(len(answers))
     assert len(set(counts)) > 1
 
@@ -93,7 +93,7 @@ def test_history_says_how_the_clients_fare_and_the_network_is_passed_no_more_oft
     federation = Federation(tiny.replace(partition="classes", classes_per_client=3))
     passes = []
     original = evaluation.correct
-    monkeypatch.setattr(evaluation, "hits", lambda *a: passes.append(1) or original(*a))
+    monkeypatch.setattr(evaluation, "correct", lambda *a: passes.append(1) or original(*a))
     row = federation.round()
     assert len(passes) == 5
     images, labels = federation.test

@@ -18,8 +18,9 @@ from fedsparse.entropy import (
     mask_entropy,
 )
 from fedsparse.models import Layout
-from fedsparse.wire.frame import masks
-from fedsparse.wire.masks import MaskBroadcast, Report, Theta
+from fedsparse.wire import frame, masks
+from fedsparse.theta import Theta
+from fedsparse.wire.masks import MaskBroadcast, Report
 
 METHODS = ("packed", "context")
 REPORT = Report(client=3, samples=120, loss=0.5, kl=0.25)
@@ -51,11 +52,11 @@ def test_theta_survives_the_wire(theta_and_layout, method, round):
     theta, layout = theta_and_layout
     got = masks.decode_theta(masks.encode_theta(theta, round, layout, method), layout)
     assert np.array_equal(got.theta.levels, theta.levels)
-    assert (got.theta.top, got.round) == (theta.top, round)
+    assert (got.theta.max_level, got.round) == (theta.max_level, round)
     assert got.theta.clip == pytest.approx(theta.clip)
     assert got.theta.lam == np.float32(theta.lam)
     assert np.all(
-        np.abs(got.theta.probabilities() - np.clip(theta.levels / theta.top, theta.clip, 1 - theta.clip)) < 1e-6
+        np.abs(got.theta.probabilities() - np.clip(theta.levels / theta.max_level, theta.clip, 1 - theta.clip)) < 1e-6
     )
 
 
@@ -63,7 +64,7 @@ def test_theta_survives_the_wire(theta_and_layout, method, round):
 @settings(deadline=None)
 def test_masks_of_every_density_survive_the_wire(theta_and_layout, method, density, seed):
     theta, layout = theta_and_layout
-    broadcast = broadcast_of(theta.levels, theta.top, layout, theta.clip)
+    broadcast = broadcast_of(theta.levels, theta.max_level, layout, theta.clip)
     for p in (0.0, density, 1.0):
         mask = (np.random.default_rng(seed).random(layout.n) < p).astype(np.uint8)
         got, report = masks.decode_mask(masks.encode_mask(mask, REPORT, broadcast, method), broadcast)

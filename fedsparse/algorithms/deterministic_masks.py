@@ -1,19 +1,17 @@
-"""Masks without chance: Top-mask (edge-popup, Ramanujan et al., CVPR 2020) and FedMask-style (Li et al., SenSys 2021).
+"""Deterministic masks: Top-mask (edge-popup, Ramanujan et al., CVPR 2020) and FedMask-style (Li et al., SenSys 2021).
 
-All but the client is FedPM's: down goes θ, up comes one mask, and the next θ is how often each weight was wanted. The
-first scores are random, as in both papers. A client's scores begin at 2θ − 1, not at logit θ as in FedPM: there,
-weights on which all agreed lie at ±4.6, where no round at the default learning rate moves them across the threshold
-(FedMask-style on digits, one seed: 0.90 from round 4 on, against 0.96 after 12 rounds).
+All but the client is FedPM's: the server sends θ, a client one mask, and the mean of masks is the next θ. A client's
+scores begin at 2θ − 1, not at logit θ as in FedPM: there, weights on which all clients agreed lie at ±4.6, where no
+round at the default learning rate moves them across the threshold (FedMask-style on digits, one seed: 0.90 from round 4
+on, against 0.96 after 12 rounds).
 """
 
 import torch
 from torch import Tensor
 
-from fedsparse.algorithms.fedpm import FedPM
+from fedsparse.algorithms.fedpm import FedPM, FedPMState, normal_votes
 from fedsparse.client import Client, train_locally
 from fedsparse.entropy import kl_divergence
-from fedsparse.experiment import Experiment
-from fedsparse.models import MaskedNetwork
 from fedsparse.randomness import uniforms
 from fedsparse.wire.masks import Report, decode_theta, encode_mask
 
@@ -23,10 +21,11 @@ the same at every client and in every round, breaks ties."""
 
 
 class DeterministicMasks(FedPM):
-    """What both share. A subclass says which weights are there, and what gradients go through."""
+    """The base of both. A subclass says which weights the mask keeps, and what gradients go through."""
 
-    def __init__(self, experiment: Experiment, network: MaskedNetwork) -> None:
-        super().__init__(experiment.replace(scores="normal"), network)
+    def init(self) -> FedPMState:
+        """Random scores, as in both papers: θ₀ is the σ of a standard normal."""
+        return FedPMState(0, normal_votes(self.layout.n, self.experiment.seed), lam=0.0, rate=0.0)
 
     def hard(self, scores: Tensor) -> Tensor:
         """The mask, (n,) of zeros and ones."""

@@ -76,14 +76,16 @@ class UpdateSum:
         update, report = self.decode(message, self.broadcast)
         if report.client != client:
             raise MessageError(f"an update from client {client} says that it is client {report.client}'s")
-        if client in self.weights:
-            raise MessageError(f"client {client} has already answered in round {self.broadcast.round}")
+        self.count(update, report)
+
+    def count(self, update: np.ndarray, report: Report) -> None:
+        """Add an update that is decoded; raises as `add`."""
+        if report.client in self.weights:
+            raise MessageError(f"client {report.client} has already answered in round {self.broadcast.round}")
         weight = report.samples if self.weighted else 1
         if sum(self.weights.values()) + weight > self.MAX_WEIGHT:
-            raise MessageError(
-                f"{report.samples} samples at client {client}: all clients have {self.MAX_WEIGHT} at most"
-            )
-        self.weights[client] = weight
+            raise MessageError(f"{report.samples} samples at client {report.client}: {self.MAX_WEIGHT} in all at most")
+        self.weights[report.client] = weight
         self.total += weight * np.rint(update / self.UNIT).astype(np.int64)
         self.losses.append(report.loss)
 

@@ -61,6 +61,12 @@ class FedPMState(State):
         return cls(packed["round"], votes, packed["lam"], packed["rate"], tuple(records))
 
 
+def normal_votes(n: int, seed: int) -> Votes:
+    """θ₀ = σ of a standard normal, in steps of 1/255: (n,), the same on every machine."""
+    normal = torch.special.ndtri(torch.from_numpy(uniforms(n, seed, "scores")))
+    return Votes((torch.sigmoid(normal) * MAX_LEVELS).round().long().numpy(), MAX_LEVELS)
+
+
 class FedPM:
     """The five functions of FedPM, over one frozen network."""
 
@@ -73,11 +79,10 @@ class FedPM:
 
     def init(self) -> FedPMState:
         """θ = ½ everywhere (2309.10834), or the σ of a standard normal (the published FedPM code) in steps of 1/255."""
-        votes = Votes(np.ones(self.layout.n, np.int64), 2)
+        n, lam = self.layout.n, first_lam(self.experiment)
         if self.experiment.scores == "normal":
-            normal = torch.special.ndtri(torch.from_numpy(uniforms(self.layout.n, self.experiment.seed, "scores")))
-            votes = Votes((torch.sigmoid(normal) * MAX_LEVELS).round().long().numpy(), MAX_LEVELS)
-        return FedPMState(0, votes, first_lam(self.experiment), rate=0.0)
+            return FedPMState(0, normal_votes(n, self.experiment.seed), lam, rate=0.0)
+        return FedPMState(0, Votes(np.ones(n, np.int64), 2), lam, rate=0.0)
 
     def broadcast(self, state: FedPMState, client: int | None = None) -> bytes:
         """θ and λ for the coming round; or, if smaller, the masks since a θ that the client holds."""
