@@ -75,7 +75,10 @@ def test_the_keys_of_runs_that_are_there_stay_as_they_are():
     for settings, key in [
         ({}, "digits-conv2-fedpm-lam0-seed0-d905e156"),
         ({"lam": 5.0, "width": 0.25, "batch_size": 16}, "digits-conv2-fedpm-lam5-seed0-13ee14b3"),
-        ({"algorithm": "top_mask", "density": 0.3, "partition": "dirichlet"}, "digits-conv2-top_mask-lam0-seed0-5bdaed97"),
+        (
+            {"algorithm": "top_mask", "density": 0.3, "partition": "dirichlet"},
+            "digits-conv2-top_mask-lam0-seed0-5bdaed97",
+        ),
         ({"codec": "shared", "engine": "plain", "optimizer_state": "kept"}, "digits-conv2-fedpm-lam0-seed0-0841f74e"),
     ]:
         assert Experiment(**settings).key == key
@@ -87,11 +90,10 @@ def test_settings_make_the_same_experiment_again(lam, seed):
     assert Experiment.of(experiment.settings) == experiment
 
 
-def test_every_setting_is_in_the_readme_table():
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
-    assert schema_table() in readme, (
-        "the README's table of settings is stale: paste fedsparse.experiment.schema_table()"
-    )
+def test_the_settings_page_is_the_schema():
+    page = (Path(__file__).parents[1] / "docs/settings.md").read_text(encoding="utf-8")
+    assert page.endswith(f"\n\n{schema_table()}\n"), "docs/settings.md is stale: paste schema_table()"
+    assert all(f"`{preset}`" in page for preset in PRESETS)
 
 
 def test_an_experiment_cannot_be_changed():
