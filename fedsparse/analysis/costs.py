@@ -1,4 +1,4 @@
-"""What a training costs in all: both directions, all clients, all rounds; memory; and what a target accuracy costs."""
+"""Communication cost of a whole training, in both directions; cost to a target accuracy; memory."""
 
 import gc
 import math
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pandas
 
 
-def kept(name: str, folder: str | Path = "data/results") -> "pandas.DataFrame":
-    """The table of a kept comparison, a row a round and run, with `line` and `panel` as its study labels them.
+def study_table(name: str, folder: str | Path = "data/results") -> "pandas.DataFrame":
+    """The results of a study, one row per round and run, with `line` and `panel` as the study labels them.
 
     Raises:
         DataError: the file is not there, or holds other runs than the study.
@@ -40,31 +40,30 @@ def kept(name: str, folder: str | Path = "data/results") -> "pandas.DataFrame":
     labels = [labels for labels, _ in STUDIES[name].members()]
     runs = int((table["round"].isna() | (table["round"] == 1)).sum())
     if runs != len(labels):
-        raise DataError(f"{file.name} holds {runs} runs, its study {len(labels)}: make it again")
+        again = f"python -m fedsparse study {name} makes it again"
+        raise DataError(f"{file.name} holds {runs} runs, but its study has {len(labels)}: {again}")
     return labelled(table, labels)
 
 
-def bill(table: "pandas.DataFrame") -> "pandas.DataFrame":
-    """One row a `line`, means over seeds: `accuracy` of the last round and its `±`; megabytes `up`, `down` and `all`.
+def communication_cost(table: "pandas.DataFrame") -> "pandas.DataFrame":
+    """One row per `line`, means over seeds: `accuracy` of the last round and its `±`; megabytes `up`, `down` and `all`.
 
     Args:
-        table: a row a round and run, with `line`, `seed`, and the columns of `grid.collect`.
+        table: one row per round and run, with `line`, `seed`, and the columns of `sweeps.collect`.
     """
     import pandas
 
-    last = table.groupby(["line", "seed"], sort=False).tail(1)
     rows = {}
-    for line, runs in last.groupby("line", sort=False):
+    for line, runs in table.groupby(["line", "seed"], sort=False).tail(1).groupby("line", sort=False):
         accuracy, half = interval(runs["accuracy_expected"])
-        up, down = runs["megabytes_up"].mean(), runs["megabytes_down"].mean()
-        rows[line] = {"accuracy": accuracy, "±": half, "up": up, "down": down, "all": up + down}
+        rows[line] = {"accuracy": accuracy, "±": half, **_megabytes(runs)}
     return pandas.DataFrame.from_dict(rows, orient="index")
 
 
-def to_target(table: "pandas.DataFrame", target: float) -> "pandas.DataFrame":
-    """One row a `line`: `rounds` and megabytes, `up`, `down` and `all`, until the expected network first reached it.
+def cost_to_target(table: "pandas.DataFrame", target: float) -> "pandas.DataFrame":
+    """One row per `line`: `rounds` and megabytes, `up`, `down` and `all`, until the expected network reaches `target`.
 
-    Means over seeds; NaN unless every seed got there. An evaluation has to have shown it: rounds between are unknown.
+    Means over seeds; NaN unless every seed reaches it. Only evaluated rounds count: what lies between is unknown.
     """
     import pandas
 
@@ -72,13 +71,17 @@ def to_target(table: "pandas.DataFrame", target: float) -> "pandas.DataFrame":
     for line, runs in table.groupby("line", sort=False):
         reached = [run[run["accuracy_expected"] >= target].head(1) for _, run in runs.groupby("seed")]
         first = pandas.concat(reached) if all(map(len, reached)) else pandas.DataFrame(columns=table.columns)
-        up, down = first["megabytes_up"].mean(), first["megabytes_down"].mean()
-        rows[line] = {"rounds": first["round"].mean(), "up": up, "down": down, "all": up + down}
+        rows[line] = {"rounds": first["round"].mean(), **_megabytes(first)}
     return pandas.DataFrame.from_dict(rows, orient="index").astype(float)
 
 
+def _megabytes(runs: "pandas.DataFrame") -> dict[str, float]:
+    up, down = runs["megabytes_up"].mean(), runs["megabytes_down"].mean()
+    return {"up": up, "down": down, "all": up + down}
+
+
 def break_even(first: Sequence[float], second: Sequence[float]) -> float:
-    """The first round, from 1, from which on the second has cost less in all than the first; NaN if there is none.
+    """The round, from 1, from which on the second has cost less in all than the first; NaN if there is none.
 
     Args:
         first, second: bytes of each round.
@@ -86,14 +89,14 @@ def break_even(first: Sequence[float], second: Sequence[float]) -> float:
     cheaper = np.cumsum(second) < np.cumsum(first)
     if not len(cheaper) or not cheaper[-1]:
         return math.nan
-    dearer = np.flatnonzero(~cheaper)
-    return float(dearer[-1] + 2 if len(dearer) else 1)
+    not_cheaper = np.flatnonzero(~cheaper)
+    return float(not_cheaper[-1] + 2 if len(not_cheaper) else 1)
 
 
 def packed_bytes(layout: Layout, cohort: int, rounds: int) -> dict[str, tuple[int, int]]:
     """Bytes up and down of a whole training with `codec=packed`, whose messages have sizes known beforehand.
 
-    FedPM from its second round on, when θ has `cohort` + 1 levels (at most 255): a bit a weight up. FedAvg: float32.
+    FedPM, from its second round on, when θ has `cohort` + 1 levels (at most 255): one bit per weight up. FedAvg: float32.
     """
     n, messages = layout.n, cohort * rounds
     mask = HEADER_BYTES + REPORT.size + -(-n // 8)
@@ -104,17 +107,17 @@ def packed_bytes(layout: Layout, cohort: int, rounds: int) -> dict[str, tuple[in
 
 def tensor_bytes() -> int:
     """Bytes of all tensors that are alive, each storage counted once."""
+    gc.collect()  # tensors in unreachable cycles are not alive: freed later, they would be missing from a difference
     tensors = [o for o in gc.get_objects() if issubclass(type(o), Tensor)]
     return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
 
 
 def client_bytes(federation: Federation) -> int:
-    """Tensors that a client holds in a local step, measured at its end: the network's own, and what training adds.
+    """Bytes of the tensors that a client holds at the end of a local step: the network's own, and what training adds.
 
-    Activations are gone by then, and images are not counted. `federation` is one with engine=plain: the step is that of
-    `client.py`.
+    Activations are gone by then, and images are not counted. The federation needs engine=plain, the step of `client.py`.
     """
-    assert isinstance(federation.clients, Population), "in one process"
+    assert isinstance(federation.clients, Population), "clients in this process"
     frozen = sum(layer.frozen.untyped_storage().nbytes() for layer in federation.network.layers())
     message = federation.algorithm.broadcast(federation.state)
     before = tensor_bytes()
@@ -128,7 +131,7 @@ def client_bytes(federation: Federation) -> int:
 
 
 def server_bytes(federation: Federation, updates: Sequence[bytes]) -> int:
-    """Peak of NumPy's memory while these updates are aggregated, one after the other, beside the state itself."""
+    """Bytes of the state, and NumPy's peak memory while these updates are aggregated one after the other."""
     state = sum(v.nbytes for v in federation.state.pack().values() if isinstance(v, np.ndarray))
     federation.algorithm.broadcast(federation.state)
     tracemalloc.start()
