@@ -1,0 +1,24 @@
+"""Small tables for a notebook's page: a mean with its interval, and a prediction beside what was measured."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from fedsparse.analysis.sweeps import interval
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def plus_minus(values: "Sequence[float] | pandas.Series", digits: int = 1) -> str:
+    """Mean of independent values ± half-width of its 95 % interval (Student's t), as text; one value has none."""
+    mean, half = interval(values)
+    return f"{mean:.{digits}f}" + ("" if math.isnan(half) else f" ± {half:.{digits}f}")
+
+
+def scored(guess: Mapping[str, float], measured: Mapping[str, float], digits: int = 2) -> "pandas.DataFrame":
+    """One row per quantity of `measured`: `guessed`, `measured`, and how far the guess is `off by`."""
+    import pandas
+
+    table = pandas.DataFrame({"guessed": {name: guess[name] for name in measured}, "measured": measured}, dtype=float)
+    return table.assign(**{"off by": (table["guessed"] - table["measured"]).abs()}).round(digits)
