@@ -1,13 +1,13 @@
-"""The λ explorer: a kept sweep (`sweep`), what it shows at one λ (`view`), as a widget, and as a page of HTML."""
+"""The λ explorer: a stored sweep (`sweep`), its view at one λ (`view`), as a notebook widget and as an HTML page."""
 
 from fedsparse.analysis.explorer.sweep import Point, Sweep, load, train
-from fedsparse.analysis.explorer.view import Frame, frame, row, starved, table
+from fedsparse.analysis.explorer.view import Frame, collapsed, frame, row
 
-__all__ = ["Frame", "Point", "Sweep", "frame", "load", "row", "show", "starved", "table", "train"]
+__all__ = ["Frame", "Point", "Sweep", "collapsed", "frame", "load", "row", "show", "train"]
 
 
 def show(sweep: Sweep, lam: float) -> None:
-    """Put the explorer on a notebook's page, beginning at `lam`, or at the sweep's first if it has no such λ."""
+    """Show the explorer in a notebook, starting at `lam`, or at the first λ if the sweep does not have `lam`."""
     from fedsparse.analysis.explorer import widget  # ipywidgets is for notebooks alone
 
     widget.show(sweep, lam)

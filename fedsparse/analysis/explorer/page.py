@@ -1,4 +1,4 @@
-"""The explorer as one HTML page that needs nothing else: no server, no network, no mouse."""
+"""The explorer as one HTML page that needs neither a server nor a network nor a mouse."""
 
 import html
 import json
@@ -12,7 +12,7 @@ TEMPLATE = Path(__file__).with_name("page.html")
 
 
 def render(sweep: Sweep, first: float) -> str:
-    """The page: every λ of the sweep as a section, made by `frame`; a script shows one at a time.
+    """The page: one section per λ of the sweep, made by `frame`, of which a script shows one at a time.
 
     Without scripts, and on paper, all sections stand below each other.
 
@@ -22,27 +22,26 @@ def render(sweep: Sweep, first: float) -> str:
     Raises:
         SettingError: the sweep has no such λ.
     """
-    frames = {lam: frame(lam, sweep) for lam in sweep.lams}
-    sections = "\n".join(
-        f'<section data-lam="{lam:g}" aria-label="λ = {lam:g}">'
-        f'<p class="caption">{html.escape(f.caption)}</p>{f.figure}</section>'
-        for lam, f in frames.items()
-    )
-    start = sweep.points.index(sweep.at(first))
-    filled = {
+    sections = ""
+    for lam in sweep.lams:
+        figure, caption, _ = frame(lam, sweep)
+        sections += f'<section data-lam="{lam:g}" aria-label="λ = {lam:g}">\n'
+        sections += f'<p class="caption">{html.escape(caption)}</p>{figure}</section>\n'
+    start = sweep.lams.index(sweep.at(first).lam)
+    values = {
         "STYLE": STYLE,
         "SECTIONS": sections,
-        "TABLE": table([f.row for f in frames.values()], first),
+        "TABLE": table(sweep, first),
         "LAMS": json.dumps(sweep.lams),
-        "LAST": str(len(frames) - 1),
+        "LAST": str(len(sweep.lams) - 1),
         "START": str(start),
         "FIRST": f"{first:g}",
         "MADE_FROM": html.escape(sweep.made_from),
         "NAME": html.escape(sweep.name),
     }
     page = TEMPLATE.read_text()
-    for name, value in filled.items():
-        page = page.replace(f"<!--{name}-->", value).replace(f"__{name}__", value)
+    for name, value in values.items():
+        page = page.replace(f"__{name}__", value)
     return page
 
 

@@ -1,130 +1,120 @@
-"""Small charts as SVG: text in the colour of the page they stand on, so that they read in light and in dark."""
+"""Small charts as SVG: their text takes the colour of the page around them, so they read in light and dark themes."""
 
 import base64
 import html
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from fedsparse.analysis.plots.charts import OKABE_ITO
+from fedsparse.analysis.plots.style import OKABE_ITO
 
 WIDTH, HEIGHT = 320, 230
-LEFT, RIGHT, TOP, BOTTOM = 40, 10, 34, 36
-"""Margins of the plotted area: room for the title above, for labels below and on the left."""
-MARKS = ("circle", "square", "diamond", "triangle")
+LEFT, RIGHT, TOP, BOTTOM = 40, 310, 34, 194
+"""Edges of the plotted area: the title is above it, labels are below and on the left."""
+CORNERS = ((12, 0), (4, 45), (4, 0), (3, -90))
+"""A marker for each line: how many corners, turned by how many degrees."""
 DASHES = ("", "7 3", "2 2", "8 3 2 3")
 
 
-class Axes:
-    """From data to pixels; y runs over `low` to `high`, logarithmically if asked."""
-
-    def __init__(self, across: int, low: float, high: float, log: bool = False) -> None:
-        self.across, self.log = across, log
-        self.low, self.high = self._bent(low), self._bent(high)
-
-    def _bent(self, value: float) -> float:
-        return float(np.log10(value)) if self.log else value
-
-    def x(self, place: float) -> float:
-        """Of the place-th of `across` columns, its middle."""
-        return LEFT + (place + 0.5) * (WIDTH - LEFT - RIGHT) / self.across
-
-    def y(self, value: float) -> float:
-        """Of a value, kept within the area."""
-        share = (self._bent(max(value, 1e-12)) - self.low) / (self.high - self.low)
-        return HEIGHT - BOTTOM - min(1.0, max(0.0, share)) * (HEIGHT - TOP - BOTTOM)
-
-
-def chart(title: str, words: str, parts: Iterable[str]) -> str:
-    """An `<svg>` with a title above, and words for who does not see it."""
-    body = "".join(parts)
+def picture(title: str, words: str, body: str) -> str:
+    """An `<svg>` with a title above, and words for readers who cannot see it."""
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(words)}">'
         f'<text class="title" x="{LEFT}" y="14">{html.escape(title)}</text>{body}</svg>'
     )
 
 
-def scales(axes: Axes, ticks: Sequence[float], names: Sequence[str], xlabel: str, here: int | None = None) -> str:
-    """Grid lines at the ticks of y, names below the columns, and the column that one is at shaded."""
-    step = (WIDTH - LEFT - RIGHT) / axes.across
-    shaded = ""
-    if here is not None:
-        left, height = axes.x(here) - step / 2, HEIGHT - TOP - BOTTOM
-        shaded = f'<rect class="here" x="{left:.1f}" y="{TOP}" width="{step:.1f}" height="{height}"/>'
-    lines = "".join(
-        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{axes.y(t):.1f}" y2="{axes.y(t):.1f}"/>'
-        f'<text x="{LEFT - 5}" y="{axes.y(t) + 3.5:.1f}" text-anchor="end">{t:g}</text>'
-        for t in ticks
-    )
-    middled = f'y="{HEIGHT - BOTTOM + 14}" text-anchor="middle"'
-    below = "".join(
-        f'<text x="{axes.x(i):.1f}" {middled}{" class=bold" * (i == here)}>{n}</text>' for i, n in enumerate(names)
-    )
-    label = f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 5}" text-anchor="middle">{html.escape(xlabel)}</text>'
-    return shaded + lines + below + label
+class Chart:
+    """Axes with one column per name; `line`, `bars` and `legend` add to the SVG in `body`.
 
+    Args:
+        ticks: values of y with a label and a grid line.
+        limits: of y; values beyond them are drawn at the edge.
+        current: the column to highlight.
+    """
 
-def line(axes: Axes, values: Sequence[float], kind: int, here: int) -> str:
-    """A line through all columns, marked at each, and larger at the one that one is at."""
-    colour = OKABE_ITO[kind]
-    places = [(axes.x(i), axes.y(v)) for i, v in enumerate(values)]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    marks = "".join(mark(x, y, kind, 5 if i == here else 2.5) for i, (x, y) in enumerate(places))
-    style = f'fill="none" stroke="{colour}" stroke-width="1.6" stroke-dasharray="{DASHES[kind]}"'
-    return f'<polyline points="{path}" {style}/>{marks}'
+    def __init__(
+        self, names: Sequence[str], xlabel: str, ticks: Sequence[float], *, limits: tuple[float, float] = (0, 1),
+        log: bool = False, current: int | None = None,
+    ) -> None:  # fmt: skip
+        self.column = (RIGHT - LEFT) / len(names)
+        self.limits, self.log, self.current = limits, log, current
+        self.body = "" if current is None else _rect(LEFT + current * self.column, TOP, self.column, 'class="here"')
+        for tick in ticks:
+            y = self.y(tick)
+            self.body += f'<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            self.body += _text(LEFT - 5, y + 3.5, f"{tick:g}", "end")
+        for i, name in enumerate(names):
+            self.body += _text(self.x(i), BOTTOM + 14, name, "middle", bold=i == current)
+        self.body += _text((LEFT + RIGHT) / 2, HEIGHT - 5, xlabel, "middle")
 
+    def x(self, column: int) -> float:
+        """Pixels from the left to the middle of a column."""
+        return LEFT + (column + 0.5) * self.column
 
-def mark(x: float, y: float, kind: int, size: float) -> str:
-    """A marker of the kind's own shape and colour, and the same for all readers by its shape."""
-    fill = f'fill="{OKABE_ITO[kind]}"'
-    shape = MARKS[kind]
-    if shape == "circle":
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{size}" {fill}/>'
-    polygons: dict[str, list[tuple[float, float]]] = {
-        "square": [(-1, -1), (1, -1), (1, 1), (-1, 1)],
-        "diamond": [(0, -1.3), (1.3, 0), (0, 1.3), (-1.3, 0)],
-        "triangle": [(0, -1.2), (1.1, 0.9), (-1.1, 0.9)],
-    }
-    corners = " ".join(f"{x + a * size:.1f},{y + b * size:.1f}" for a, b in polygons[shape])
-    return f'<polygon points="{corners}" {fill}/>'
+    def y(self, value: float) -> float:
+        """Pixels from the top to a value."""
+        values = np.array([value, *self.limits])
+        value, low, high = np.log10(np.maximum(values, 1e-12)) if self.log else values
+        return float(np.interp(value, (low, high), (BOTTOM, TOP)))
 
+    def line(self, values: Sequence[float], kind: int, halves: Sequence[float] = ()) -> None:
+        """A marked line through all columns, and bars of ± `halves` where they are not NaN."""
+        places = [(self.x(i), self.y(v)) for i, v in enumerate(values)]
+        for i, (value, half) in enumerate(zip(values, halves, strict=False)):
+            if half == half:
+                ends = f'y1="{self.y(value - half):.1f}" y2="{self.y(value + half):.1f}"'
+                self.body += f'<line class="interval" x1="{self.x(i):.1f}" x2="{self.x(i):.1f}" {ends}/>'
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        look = f'fill="none" stroke="{OKABE_ITO[kind]}" stroke-width="1.6" stroke-dasharray="{DASHES[kind]}"'
+        self.body += f'<polyline points="{path}" {look}/>'
+        self.body += "".join(_marker(*at, kind, 5 if i == self.current else 2.5) for i, at in enumerate(places))
 
-def legend(names: Sequence[str]) -> str:
-    """Marker and name of each line, side by side under the title."""
-    step = (WIDTH - LEFT - RIGHT) / len(names)
-    return "".join(
-        f'{mark(LEFT + i * step + 5, 25, i, 3.5)}<text x="{LEFT + i * step + 13:.1f}" y="28.5">{name}</text>'
-        for i, name in enumerate(names)
-    )
+    def bars(self, values: Sequence[float], kind: int) -> None:
+        """One bar per column, from the bottom."""
+        for i, value in enumerate(values):
+            left = self.x(i) - 0.43 * self.column
+            self.body += _rect(left, self.y(value), 0.86 * self.column, f'fill="{OKABE_ITO[kind]}"')
 
-
-def bars(axes: Axes, values: Sequence[float], kind: int) -> str:
-    """A bar a column, from the bottom."""
-    width = 0.86 * (WIDTH - LEFT - RIGHT) / axes.across
-    bottom = HEIGHT - BOTTOM
-    return "".join(
-        f'<rect x="{axes.x(i) - width / 2:.1f}" y="{axes.y(v):.1f}" width="{width:.1f}" '
-        f'height="{bottom - axes.y(v):.1f}" fill="{OKABE_ITO[kind]}"/>'
-        for i, v in enumerate(values)
-    )
+    def legend(self, names: Sequence[str]) -> None:
+        """Marker and name of each line, side by side under the title."""
+        for i, name in enumerate(names):
+            left = LEFT + i * (RIGHT - LEFT) / len(names)
+            self.body += _marker(left + 5, 25, i, 3.5) + _text(left + 13, 28.5, name)
 
 
 def pixels(mask: np.ndarray, kind: int) -> str:
-    """A mask as a picture that fills the area, its ones in colour and its zeros see-through."""
+    """A mask as a picture that fills the area, with its ones in colour and its zeros transparent."""
     from PIL import Image
 
-    ink = tuple(int(OKABE_ITO[kind][i : i + 2], 16) for i in (1, 3, 5))
-    picture = Image.fromarray((mask > 0).astype(np.uint8), "P")
-    picture.putpalette([255, 255, 255, *ink])
+    image = Image.fromarray((mask > 0).astype(np.uint8), "P")
+    image.putpalette([255, 255, 255, *bytes.fromhex(OKABE_ITO[kind][1:])])
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", bits=1, transparency=0, optimize=True)
+    image.save(buffer, "PNG", bits=1, transparency=0, optimize=True)
     source = base64.b64encode(buffer.getvalue()).decode()
-    side = HEIGHT - TOP - 4
-    wide = min(WIDTH - LEFT, side * mask.shape[1] / mask.shape[0])
-    frame = f'x="{LEFT}" y="{TOP}" width="{wide:.1f}" height="{side}"'
+    height = HEIGHT - TOP - 4
+    width = min(WIDTH - LEFT, height * mask.shape[1] / mask.shape[0])
+    area = f'x="{LEFT}" y="{TOP}" width="{width:.1f}" height="{height}"'
     return (
-        f'<rect class="frame" {frame}/>'
-        f'<image {frame} preserveAspectRatio="none" style="image-rendering:pixelated" '
+        f'<rect class="frame" {area}/><image {area} preserveAspectRatio="none" style="image-rendering:pixelated" '
         f'href="data:image/png;base64,{source}"/>'
     )
+
+
+def _text(x: float, y: float, words: str, anchor: str = "start", bold: bool = False) -> str:
+    look = f'text-anchor="{anchor}"{" class=bold" * bold}'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {look}>{html.escape(words)}</text>'
+
+
+def _rect(x: float, y: float, width: float, look: str) -> str:
+    """Down to the bottom of the plotted area."""
+    return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{BOTTOM - y:.1f}" {look}/>'
+
+
+def _marker(x: float, y: float, kind: int, size: float) -> str:
+    """Of a shape and colour for each kind: the shape alone tells the lines apart."""
+    count, turn = CORNERS[kind]
+    angles = np.radians(turn + np.arange(count) * 360 / count)
+    corners = " ".join(f"{x + size * np.cos(a):.1f},{y + size * np.sin(a):.1f}" for a in angles)
+    return f'<polygon points="{corners}" fill="{OKABE_ITO[kind]}"/>'

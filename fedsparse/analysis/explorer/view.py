@@ -1,18 +1,15 @@
-"""What the explorer shows at one λ, as a pure function: a figure, a caption, a row of the table."""
+"""What the explorer shows at one λ, as a pure function: four charts, a caption, a row of the table."""
 
-import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from fedsparse.analysis.explorer import svg
-from fedsparse.analysis.explorer.sweep import BINS, Point, Sweep
+from fedsparse.analysis.explorer.sweep import BINS, RATES, Point, Sweep
 from fedsparse.analysis.sweeps import interval
 
-RATE_NAMES = {"bpp_entropy": "entropy", "bpp_uplink": "uplink", "bpp_downlink": "downlink", "bpp_kl": "KL"}
-
-LEFT = 0.02
-"""Share of ones below which a network that does not work has starved, and is not merely young."""
+COLLAPSED_DENSITY = 0.02
+"""Density below which a network at half the best accuracy has collapsed; above it, training may be unfinished."""
 
 STYLE = f"<style>\n{Path(__file__).with_name('view.css').read_text()}</style>"
 
@@ -21,11 +18,11 @@ class Frame(NamedTuple):
     """One position of the slider."""
 
     figure: str
-    """HTML: four charts, each with words for who does not see it."""
+    """HTML: four charts, each with words for readers who cannot see it."""
     caption: str
     """The same in a few sentences of plain text."""
     row: dict[str, str]
-    """Name of the column to what stands in it."""
+    """Cells of the table by the names of their columns."""
 
 
 def frame(lam: float, sweep: Sweep) -> Frame:
@@ -35,109 +32,92 @@ def frame(lam: float, sweep: Sweep) -> Frame:
         SettingError: the sweep has no such λ.
     """
     point = sweep.at(lam)
-    here = sweep.points.index(point)
-    charts = [
-        _accuracy(sweep, here),
-        _rates(sweep, here),
-        _theta(point),
-        svg.chart("the mask: ones are inked", f"{_share(point.mask.mean())} of it are ones: {sweep.shown}.",
-                  [svg.pixels(point.mask, 2)]),
-    ]  # fmt: skip
-    return Frame(f'<figure class="fedsparse-frame">{"".join(charts)}</figure>', _caption(point, sweep), row(point))
+    current = sweep.lams.index(point.lam)
+    charts = _accuracy(sweep, current) + _rates(sweep, current) + _theta(point) + _mask(point, sweep.shown)
+    return Frame(f'<figure class="fedsparse-frame">{charts}</figure>', _caption(point, sweep), row(point))
 
 
 def row(point: Point) -> dict[str, str]:
     """A λ as a row of the table: accuracy in percent, rates in bits per parameter."""
     mean, half = interval(point.accuracies)
     spread = "one seed" if len(point.accuracies) == 1 else f"{100 * half:.1f}"
-    rates = {name: f"{point.rates[column]:.3f}" for column, name in RATE_NAMES.items()}
+    rates = {name: f"{point.rates[column]:.3f}" for column, name in RATES.items()}
     percent = {"accuracy, %": f"{100 * mean:.1f}", "±": spread, "ones, %": f"{100 * point.density:.1f}"}
     return {"λ": f"{point.lam:g}", **percent, **rates}
 
 
-def table(rows: Sequence[dict[str, str]], lam: float) -> str:
-    """All rows as an HTML table, the one of λ marked."""
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in rows[0])
+def table(sweep: Sweep, lam: float) -> str:
+    """All rows as an HTML table, with the row of `lam` marked."""
+    rows = [row(point) for point in sweep.points]
+    head = "".join(f'<th scope="col">{name}</th>' for name in rows[0])
     body = ""
-    for one in rows:
-        first, *others = one.values()
+    for first, *others in (cells.values() for cells in rows):
         current = ' aria-current="true"' if first == f"{lam:g}" else ""
-        cells = "".join(f"<td>{html.escape(v)}</td>" for v in others)
-        body += f'<tr{current}><th scope="row">{first}</th>{cells}</tr>'
-    # It scrolls by itself on a narrow page, and who has no mouse reaches it by Tab.
+        body += f'<tr{current}><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
+    # On a narrow page the table scrolls by itself, and Tab reaches it without a mouse.
     return (
         '<div class="fedsparse-scroll" tabindex="0" role="region" aria-label="table of all λ">'
         f'<table class="fedsparse-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
-def starved(point: Point, sweep: Sweep) -> bool:
-    """Whether accuracy is below half of the best in the sweep, with fewer ones in the mask than `LEFT`."""
+def collapsed(point: Point, sweep: Sweep) -> bool:
+    """Whether accuracy is below half of the best in the sweep, and the density below `COLLAPSED_DENSITY`."""
     best = max(interval(p.accuracies)[0] for p in sweep.points)
-    return interval(point.accuracies)[0] < best / 2 and point.density < LEFT
-
-
-def _share(value: float) -> str:
-    return f"{value:.1%}"
-
-
-def _ends(point: Point) -> tuple[float, float]:
-    """Shares of weights that nobody wants, and that all want."""
-    return point.theta[0] / sum(point.theta), point.theta[-1] / sum(point.theta)
+    return interval(point.accuracies)[0] < best / 2 and point.density < COLLAPSED_DENSITY
 
 
 def _caption(point: Point, sweep: Sweep) -> str:
     mean, half = interval(point.accuracies)
     seeds = len(point.accuracies)
-    over = "with one seed" if seeds == 1 else f"± {100 * half:.1f} points over {seeds} seeds"
-    nobody, everybody = _ends(point)
-    rates = ", ".join(f"{name} {point.rates[column]:.3f}" for column, name in RATE_NAMES.items())
-    why = " The network has starved: too little of it is left to learn with." if starved(point, sweep) else ""
+    spread = "with one seed" if seeds == 1 else f"± {100 * half:.1f} points over {seeds} seeds"
+    why = " The mask has collapsed: too few weights are left to learn with." if collapsed(point, sweep) else ""
     return (
-        f"λ = {point.lam:g}: accuracy {_share(mean)} {over}, {_share(point.density)} of the mask are ones. "
-        f"Bits per parameter: {rates}. Nobody wants {nobody:.0%} of the weights, everybody {everybody:.0%}.{why}"
+        f"λ = {point.lam:g}: accuracy {mean:.1%} {spread}, {point.density:.1%} of the mask are ones. "
+        f"Bits per parameter: {_rates_of(point)}. {_ends(point)}{why}"
     )
 
 
-def _names(sweep: Sweep) -> list[str]:
-    return [f"{lam:g}" for lam in sweep.lams]
+def _rates_of(point: Point) -> str:
+    return ", ".join(f"{name} {point.rates[column]:.3f}" for column, name in RATES.items())
 
 
-def _accuracy(sweep: Sweep, here: int) -> str:
-    axes = svg.Axes(len(sweep.points), 0, 1)
-    parts = [svg.scales(axes, (0, 0.25, 0.5, 0.75, 1), _names(sweep), "λ", here)]
-    means = []
-    for i, point in enumerate(sweep.points):
-        mean, half = interval(point.accuracies)
-        means.append(mean)
-        if half == half:  # with one seed there is no interval
-            x, low, high = axes.x(i), axes.y(mean - half), axes.y(mean + half)
-            parts.append(
-                f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}" stroke="currentColor" opacity=".6"/>'
-            )
-    parts.append(svg.line(axes, means, 0, here))
-    words = ", ".join(f"{m:.3f} at {lam:g}" for m, lam in zip(means, sweep.lams, strict=True))
-    return svg.chart("accuracy, bar: 95% over seeds", f"Accuracy of the expected network by λ: {words}.", parts)
+def _ends(point: Point) -> str:
+    none, every = point.theta[0] / sum(point.theta), point.theta[-1] / sum(point.theta)
+    return f"θ is near 0 for {none:.0%} of the weights, and near 1 for {every:.0%}."
 
 
-def _rates(sweep: Sweep, here: int) -> str:
-    every = [p.rates[name] for p in sweep.points for name in RATE_NAMES]
-    low = min(0.001, *(v for v in every if v > 0))
-    axes = svg.Axes(len(sweep.points), low, max(5.0, *every), log=True)
-    ticks = [t for t in (0.001, 0.01, 0.1, 1) if t >= low]
-    lines = [svg.line(axes, [p.rates[c] for p in sweep.points], kind, here) for kind, c in enumerate(RATE_NAMES)]
-    now = ", ".join(f"{name} {sweep.points[here].rates[c]:.3f}" for c, name in RATE_NAMES.items())
-    words = f"Rates by λ on a logarithmic axis; at λ = {sweep.lams[here]:g}: {now} bits per parameter."
-    parts = [svg.scales(axes, ticks, _names(sweep), "λ", here), *lines, svg.legend(list(RATE_NAMES.values()))]
-    return svg.chart("bits per parameter", words, parts)
+def _by_lam(sweep: Sweep, ticks: Sequence[float], current: int, **axis) -> svg.Chart:
+    return svg.Chart([f"{lam:g}" for lam in sweep.lams], "λ", ticks, current=current, **axis)
+
+
+def _accuracy(sweep: Sweep, current: int) -> str:
+    means, halves = zip(*(interval(point.accuracies) for point in sweep.points), strict=True)
+    chart = _by_lam(sweep, (0, 0.25, 0.5, 0.75, 1), current)
+    chart.line(means, 0, halves)
+    words = ", ".join(f"{mean:.3f} at {lam:g}" for mean, lam in zip(means, sweep.lams, strict=True))
+    words = f"Accuracy of the expected network by λ: {words}."
+    return svg.picture("accuracy, bar: 95 % interval over seeds", words, chart.body)
+
+
+def _rates(sweep: Sweep, current: int) -> str:
+    values = [p.rates[name] for p in sweep.points for name in RATES]
+    limits = min(0.001, *(v for v in values if v > 0)), max(5.0, *values)
+    chart = _by_lam(sweep, (0.001, 0.01, 0.1, 1), current, limits=limits, log=True)
+    for kind, column in enumerate(RATES):
+        chart.line([p.rates[column] for p in sweep.points], kind)
+    chart.legend(list(RATES.values()))
+    at = f"at λ = {sweep.lams[current]:g}: {_rates_of(sweep.points[current])} bits per parameter."
+    return svg.picture("bits per parameter", f"Rates by λ on a logarithmic axis; {at}", chart.body)
 
 
 def _theta(point: Point) -> str:
-    axes = svg.Axes(BINS, 0, 1)
     names = [f"{i / (BINS - 1):g}" for i in range(BINS)]
-    shares = [count / sum(point.theta) for count in point.theta]
-    nobody, everybody = _ends(point)
-    words = f"Histogram of θ: {nobody:.0%} of the weights near 0, {everybody:.0%} near 1."
-    parts = [svg.scales(axes, (0, 0.25, 0.5, 0.75, 1), names, "θ, how many of the clients want it"),
-             svg.bars(axes, shares, 1)]  # fmt: skip
-    return svg.chart("share of weights, by θ", words, parts)
+    chart = svg.Chart(names, "θ, probability that a weight is kept", (0, 0.25, 0.5, 0.75, 1))
+    chart.bars([count / sum(point.theta) for count in point.theta], 1)
+    return svg.picture("share of weights, by θ", f"Histogram of θ. {_ends(point)}", chart.body)
+
+
+def _mask(point: Point, shown: str) -> str:
+    words = f"{point.mask.mean():.1%} of its weights are ones: {shown}."
+    return svg.picture("mask of one layer, ones in colour", words, svg.pixels(point.mask, 2))

@@ -1,6 +1,6 @@
-"""The explorer in JupyterLab: a slider, a number box, a button that trains, and below them what `frame` says.
+"""The explorer in JupyterLab: a slider, a number box, a button that trains, and below them the view of one λ.
 
-All that is shown is written into `HTML` values: no output is captured, so no exception can get lost in one.
+Everything is written into `HTML` values. No output is captured, so no exception can disappear in one.
 """
 
 import html
@@ -12,12 +12,12 @@ from IPython.display import HTML, display
 
 from fedsparse.analysis.explorer import view
 from fedsparse.analysis.explorer.sweep import Sweep, train
-from fedsparse.errors import SettingError
+from fedsparse.errors import FedsparseError
 from fedsparse.experiment import Experiment
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
-# ipywidgets leaves the handle of a slider without a name, also where it draws it anew.
+# ipywidgets gives the handle of a slider no name, and draws it anew without one.
 NAMES = """<script>
 if (!window.fedsparseNames) {
   window.fedsparseNames = new MutationObserver(() =>
@@ -29,10 +29,10 @@ if (!window.fedsparseNames) {
 
 
 class Explorer:
-    """The widgets, and how they follow each other; `box` is what to display.
+    """The widgets, which follow each other; `box` is what to display.
 
     Args:
-        sweep: what there is to see; a λ that is trained here is added to it.
+        sweep: the points to explore; a λ that is trained here is added to it.
         lam: where to begin; the first of the sweep if it has no such λ.
     """
 
@@ -52,76 +52,75 @@ class Explorer:
         self.box = ipywidgets.VBox([controls, self.status, self.alert, self.caption, self.figure, self.table])
         self.slider.observe(self._moved, "value")
         self.number.observe(self._typed, "value")
-        self.button.on_click(self._train)
+        self.button.on_click(self._clicked)
         self.show(start)
 
     def show(self, lam: float) -> None:
-        """Everything at a λ; where the sweep does not have it, an offer to train it."""
+        """Show a λ of the sweep; offer to train any other."""
         there = lam in self.sweep.lams
         self.button.disabled = there
         self.alert.value = ""
-        if not there:
-            self.status.value = _status(f"λ = {lam:g} is not in the sweep: train it, or move the slider.")
-            return
-        self.status.value = _status("")
-        self._guarded(lambda: self._show(lam))
+        self._say("" if there else f"λ = {lam:g} is not in the sweep: train it, or move the slider.")
+        if there:
+            self._guarded(self._draw, lam)
 
-    def _show(self, lam: float) -> None:
-        self.caption.value = self.figure.value = ""  # so that nothing of another λ stands beside an error
-        self.table.value = view.STYLE + view.table([view.row(p) for p in self.sweep.points], lam)
-        now = view.frame(lam, self.sweep)
-        self.caption.value = f'<p role="status" class="fedsparse-caption">{html.escape(now.caption)}</p>'
-        self.figure.value = now.figure
+    def _draw(self, lam: float) -> None:
+        self.caption.value = self.figure.value = ""  # nothing of another λ may stand beside an error
+        self.table.value = view.STYLE + view.table(self.sweep, lam)
+        figure, caption, _ = view.frame(lam, self.sweep)
+        self.caption.value = f'<p role="status" class="fedsparse-caption">{html.escape(caption)}</p>'
+        self.figure.value = figure
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        """Whatever goes wrong is shown on the page."""
-        try:
-            work()
-        except Exception as error:  # of whatever kind: a widget that swallows one shows nothing, and says nothing
-            kind = "" if isinstance(error, SettingError) else f"{type(error).__name__}: "
-            self.alert.value = (
-                '<div role="alert" style="border-left: .3rem solid #D55E00; padding: .4rem .8rem">'
-                f"{html.escape(kind + str(error))}</div>"
-            )
-
-    def _moved(self, change: dict[str, Any]) -> None:
-        self.number.value = change["new"]
-
-    def _typed(self, change: dict[str, Any]) -> None:
-        lam = change["new"]
-        if lam in self.sweep.lams:
-            self.slider.value = lam
-        self.show(lam)
-
-    def _train(self, _: ipywidgets.Button) -> None:
-        self.button.disabled = True
-        self.alert.value = ""
-        self._guarded(lambda: self._add(self.number.value))
-        self.button.disabled = self.number.value in self.sweep.lams
-
-    def _add(self, lam: float) -> None:
-        Experiment(lam=lam)  # one that is out of range is refused before anything is drawn
+    def _train(self, lam: float) -> None:
+        Experiment(lam=lam)  # refuses a λ that is out of range before any work
 
         def progress(done: int, rounds: int) -> None:
             words = f"λ = {lam:g}: round {done} of {rounds}"
             self.status.value = f'<progress aria-label="{words}" max="{rounds}" value="{done}"></progress> {words}'
 
-        try:
-            point = train(lam, self.sweep, progress)
-        except Exception:
-            self.status.value = _status(f"λ = {lam:g} was not trained.")
-            raise
-        self.sweep = self.sweep.with_point(point)
-        self.slider.unobserve(self._moved, "value")
+        self.sweep = self.sweep.with_point(train(lam, self.sweep, progress))
+        self.slider.unobserve(self._moved, "value")  # new options move the slider to the first of them
         self.slider.options = _options(self.sweep)
         self.slider.value = lam
         self.slider.observe(self._moved, "value")
         self.show(lam)
-        self.status.value = _status(f"λ = {lam:g} is trained, with one seed, and stands in the table.")
+        self._say(f"λ = {lam:g} is trained, with one seed, and added to the table.")
+
+    def _guarded(self, work: Callable[[float], None], lam: float) -> bool:
+        """Show an exception of any kind on the page: a widget's callback that raises shows nothing."""
+        try:
+            work(lam)
+        except Exception as error:
+            kind = "" if isinstance(error, FedsparseError) else f"{type(error).__name__}: "
+            self.alert.value = (
+                '<div role="alert" style="border-left: .3rem solid #D55E00; padding: .4rem .8rem">'
+                f"{html.escape(kind + str(error))}</div>"
+            )
+            return False
+        return True
+
+    def _say(self, words: str) -> None:
+        self.status.value = f'<p role="status">{html.escape(words)}</p>'
+
+    def _moved(self, change: dict[str, Any]) -> None:
+        self.number.value = change["new"]
+
+    def _typed(self, change: dict[str, Any]) -> None:
+        if change["new"] in self.sweep.lams:
+            self.slider.value = change["new"]
+        self.show(change["new"])
+
+    def _clicked(self, _: ipywidgets.Button) -> None:
+        lam = self.number.value
+        self.button.disabled = True
+        self.alert.value = ""
+        if not self._guarded(self._train, lam):
+            self._say(f"λ = {lam:g} was not trained.")
+            self.button.disabled = False
 
 
 def show(sweep: Sweep, lam: float) -> Explorer:
-    """Put the explorer on the notebook's page; where no widget can be shown, what it shows first stands there still."""
+    """Display the explorer; where no widget can be shown, its first view stands there as plain HTML."""
     explorer = Explorer(sweep, lam)
     still = "".join(w.value for w in (explorer.caption, explorer.figure, explorer.table))
     live = explorer.box._repr_mimebundle_()[WIDGET_VIEW]
@@ -133,7 +132,3 @@ def show(sweep: Sweep, lam: float) -> Explorer:
 
 def _options(sweep: Sweep) -> list[tuple[str, float]]:
     return [(f"{lam:g}", lam) for lam in sweep.lams]
-
-
-def _status(words: str) -> str:
-    return f'<p role="status">{html.escape(words)}</p>'

@@ -1,42 +1,42 @@
-"""Figures: what to draw (`charts`), and how it leaves a notebook (`page`), saying what it was made from."""
+"""Figures: what to draw (by kind of input), and how it leaves a notebook (`page`), saying what it was made from."""
 
-from fedsparse.analysis.plots.charts import (
-    LABELS,
-    OKABE_ITO,
-    STYLES,
-    by_round,
-    curves,
+from fedsparse.analysis.plots.costs import communication_cost, cost_to_target
+from fedsparse.analysis.plots.lines import annotated_lines, curves, lines, log_lines, spread
+from fedsparse.analysis.plots.page import adopt, bound, png, save, show, show_only
+from fedsparse.analysis.plots.pictures import (
+    heat_maps,
     images,
     label_counts,
+    partitions,
     probabilities,
-    tradeoff,
+    small_multiples,
+    stacked,
 )
-from fedsparse.analysis.plots.costs import communication_cost, cost_to_target
-from fedsparse.analysis.plots.differences import partitions, points, stacked
-from fedsparse.analysis.plots.lottery import against_share, survivors
-from fedsparse.analysis.plots.page import adopt, bound, png, save, show, show_only
-from fedsparse.analysis.plots.precision import against, shrinking
-from fedsparse.analysis.plots.spread import spread
-from fedsparse.analysis.plots.sweeps import by_lam, lines, small_multiples
+from fedsparse.analysis.plots.style import LABELS, OKABE_ITO, STYLES
+from fedsparse.analysis.plots.tables import against_share, by_lam, by_round, points, tradeoff
 from fedsparse.analysis.plots.wire import intervals, message_map
+from fedsparse.analysis.plots.words import in_words
 
 __all__ = [
     "LABELS",
     "OKABE_ITO",
     "STYLES",
     "adopt",
-    "against",
     "against_share",
+    "annotated_lines",
     "bound",
     "by_lam",
     "by_round",
     "communication_cost",
     "cost_to_target",
     "curves",
+    "heat_maps",
     "images",
+    "in_words",
     "intervals",
     "label_counts",
     "lines",
+    "log_lines",
     "message_map",
     "partitions",
     "png",
@@ -45,10 +45,8 @@ __all__ = [
     "save",
     "show",
     "show_only",
-    "shrinking",
     "small_multiples",
     "spread",
     "stacked",
-    "survivors",
     "tradeoff",
 ]

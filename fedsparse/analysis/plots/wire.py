@@ -6,7 +6,7 @@ from fractions import Fraction
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from fedsparse.analysis.plots.charts import OKABE_ITO, headline
+from fedsparse.analysis.plots.style import OKABE_ITO, panels
 from fedsparse.teaching.message_anatomy import Part
 
 COLUMNS = 16
@@ -16,14 +16,13 @@ GROUPS = {"header": "#56B4E9", "report": "#E69F00", "θ's fields": "#E69F00", "t
 def intervals(
     steps: Sequence[tuple[Fraction, Fraction]], bits: Sequence[int], ones: Fraction, digits: str, title: str = ""
 ) -> Figure:
-    """One bar a bit: what is left, divided into the part of a 0 and the part of a 1; at the bottom what is sent.
+    """One bar per bit: the interval, divided into the part of a 0 and the part of a 1; at the bottom what is sent.
 
     Args:
-        steps: as from `toy_coder.subdivide(bits, ones)`.
-        digits: as from `toy_coder.shortest`.
+        steps: as from `range_coder_by_hand.subdivide(bits, ones)`.
+        digits: as from `range_coder_by_hand.shortest`.
     """
-    figure = Figure(figsize=(8.4, 0.55 * len(bits) + 1.7), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(1, 8.4, 0.55 * len(bits) + 1.7, grid="")
     for k, bit in enumerate(bits):
         low, width = map(float, steps[k])
         border = low + width * float(1 - ones)
@@ -40,7 +39,7 @@ def intervals(
     axes.barh(last, length, 0.5, first, color="none", edgecolor="black", hatch="////")
     axes.set(xlim=(0, 1), ylim=(last + 0.6, -0.6), xlabel="numbers from 0 to 1", title=title)
     axes.set_yticks(range(last + 1), [*(f"bit {k + 1}: {bit}" for k, bit in enumerate(bits)), f"sent: 0.{digits}"])
-    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["left"].set_visible(False)
     return figure
 
 
@@ -48,11 +47,10 @@ def message_map(message: bytes, parts: Sequence[Part], title: str = "") -> Figur
     """Every byte of a message in hexadecimal, coloured by what it belongs to, each part named where it begins.
 
     Args:
-        parts: as from `anatomy.of_mask` or `anatomy.of_theta`.
+        parts: as from `message_anatomy.of_mask` or `message_anatomy.of_theta`.
     """
     rows = -(-len(message) // COLUMNS)
-    figure = Figure(figsize=(9.2, 0.56 * rows + 1.0), layout="constrained")
-    axes = figure.subplots()
+    figure, (axes,) = panels(1, 9.2, 0.56 * rows + 1.0, title, grid="")
     for shade, part in enumerate(parts):
         for at in range(part.start, part.stop):
             x, y = at % COLUMNS, at // COLUMNS
@@ -71,5 +69,4 @@ def message_map(message: bytes, parts: Sequence[Part], title: str = "") -> Figur
     sizes = {group: sum(len(p) for p in parts if p.group == group) for group in dict.fromkeys(p.group for p in parts)}
     handles = [Patch(color=GROUPS[group], alpha=0.75, label=f"{group}: {size} bytes") for group, size in sizes.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-    headline(figure, title)
     return figure

@@ -1,0 +1,99 @@
+"""Figures of named lines, each given as x and y."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from fedsparse.analysis.plots.style import OKABE_ITO, STYLES, common_legend, panels, plot_lines
+
+Line = tuple[Any, Any]
+"""x and y."""
+
+
+def curves(charts: Mapping[str, Mapping[str, Line]], xlabel: str, one: str, title: str = "") -> Figure:
+    """One panel per quantity, named by its key, each with the same lines.
+
+    Args:
+        one: the axis on which 1 has a meaning, "x" or "y"; it is marked. An x-axis that has it is logarithmic.
+    """
+    figure, row = panels(len(charts), max(7.2, 3.6 * len(charts)), 3.4 if one == "y" else 4.4, title)
+    for axes, (ylabel, lines) in zip(row, charts.items(), strict=True):
+        # A logarithmic axis crowds the points at its end, so fewer of them are marked.
+        plot_lines(axes, lines, markevery=1 if one == "y" else 3)
+        (axes.axvline if one == "x" else axes.axhline)(1, color="black", linewidth=1, linestyle=":")
+        axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if one == "x" else "linear")
+    row[0].legend()
+    return figure
+
+
+def lines(charts: Mapping[str, Mapping[str, Line]], xlabels: Sequence[str], title: str = "") -> Figure:
+    """Shares from 0 to 1, one panel per y-label; x is logarithmic where its label says λ.
+
+    Where all panels have the same names, one legend stands beside them.
+    """
+    alike = len(charts) > 1 and len({tuple(named) for named in charts.values()}) == 1
+    figure, row = panels(len(charts), 4.6 * len(charts) + 2.4 * alike, 3.4, title)
+    for axes, (ylabel, named), xlabel in zip(row, charts.items(), xlabels, strict=True):
+        plot_lines(axes, named)
+        axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(0, 1.02), xscale="log" if "λ" in xlabel else "linear")
+        if not alike:
+            axes.legend()
+    if alike:
+        common_legend(figure)
+    return figure
+
+
+def log_lines(named: Mapping[str, Line], xlabel: str, ylabel: str, title: str = "") -> Figure:
+    """Lines that fall by factors, on a logarithmic y-axis."""
+    figure, (axes,) = panels(1, 7.2, 4.0, title)
+    plot_lines(axes, named)
+    axes.set(xlabel=xlabel, ylabel=ylabel, yscale="log")
+    axes.legend()
+    return figure
+
+
+def annotated_lines(
+    named: Mapping[str, tuple[Any, Any, Sequence[str]]], xlabel: str, ylabel: str, title: str = ""
+) -> Figure:
+    """Lines of x, y and words beside each point, on a logarithmic x-axis; y is a share from 0 to 1."""
+    figure, (axes,) = panels(1, 7.2, 4.2, title)
+    plot_lines(axes, {name: (x, y) for name, (x, y, _) in named.items()}, markersize=5)
+    for k, ((x, y, words), colour) in enumerate(zip(named.values(), OKABE_ITO, strict=False)):
+        # The first line's words stand below it on the right, all others' above on the left.
+        beside = {"xytext": (-6, 7) if k else (5, -12), "ha": "right" if k else "left"}
+        for a, b, word in zip(x, y, words, strict=True):
+            axes.annotate(word, (a, b), textcoords="offset points", fontsize=8, color=colour, **beside)
+    axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log", ylim=(0, 1.05))
+    axes.margins(x=0.1)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def spread(
+    charts: Mapping[str, Mapping[str, Line | tuple[Any, Any, Any]]],
+    xlabel: str,
+    ylabel: str,
+    title: str = "",
+    log: bool = False,
+) -> Figure:
+    """One panel per key, all on one scale: lines of x and y, and if there is a third, the half-width of a band.
+
+    Lines of the same name look the same in every panel.
+
+    Args:
+        log: a logarithmic y-axis.
+    """
+    names = list(dict.fromkeys(name for named in charts.values() for name in named))
+    figure, row = panels(len(charts), max(7.2, 3.6 * len(charts)), 3.6, title, sharey=True)
+    handles = {}
+    for axes, (panel, named) in zip(row, charts.items(), strict=True):
+        for name, (x, y, *band) in named.items():
+            i = names.index(name)
+            (handles[name],) = axes.plot(x, y, label=name, color=OKABE_ITO[i], linestyle=STYLES[i])
+            for half in band:
+                axes.fill_between(x, y - half, y + half, color=OKABE_ITO[i], alpha=0.15, linewidth=0)
+        axes.set(title=panel, xlabel=xlabel, yscale="log" if log else "linear")
+    row[0].set_ylabel(ylabel)
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
+    return figure

@@ -1,0 +1,124 @@
+"""Figures of masks, probabilities and data: histograms of θ, heat maps, images, and who holds which labels."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from fedsparse.analysis.plots.style import OKABE_ITO, common_legend, panels
+
+
+def probabilities(thetas: Mapping[str, Any], title: str = "") -> Figure:
+    """Histograms of θ, one panel per name, on a common scale of the share of weights."""
+    figure, row = panels(len(thetas), 3.6 * len(thetas), 3.0, title, grid="", sharey=True)
+    for axes, (name, theta), colour in zip(row, thetas.items(), OKABE_ITO, strict=False):
+        axes.hist(theta, bins=11, range=(-0.05, 1.05), weights=[1 / len(theta)] * len(theta), color=colour, rwidth=0.9)
+        axes.set(xlabel="θ", title=name, ylim=(0, 1))
+    row[0].set_ylabel("share of all weights")
+    return figure
+
+
+def small_multiples(points: Sequence[Any], title: str = "") -> Figure:
+    """One column per λ: the histogram of θ above, the picture of a mask below; `points` are `explorer.Point`."""
+    many, heights = len(points), {"height_ratios": [1, 1.25]}
+    figure, tiles = panels(2 * many, 1.22 * many + 0.5, 3.1, title, columns=many, grid="", gridspec_kw=heights)
+    for above, below, point in zip(tiles[:many], tiles[many:], points, strict=True):
+        bins = len(point.theta)
+        shares = [count / sum(point.theta) for count in point.theta]
+        above.bar([i / (bins - 1) for i in range(bins)], shares, width=0.09, color=OKABE_ITO[1])
+        above.set(title=f"λ = {point.lam:g}", xlim=(-0.1, 1.1), ylim=(0, 1), xticks=[0, 1])
+        above.set_yticks([0, 0.5, 1], ["0", "½", "1"] if above is tiles[0] else [])
+        below.imshow(point.mask, cmap="Greys", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+        below.set(xticks=[], yticks=[])
+        below.spines[:].set_visible(True)
+    tiles[0].set_ylabel("share of weights\nwith this θ")
+    tiles[many].set_ylabel("a layer's mask,\nones dark")
+    return figure
+
+
+def images(pixels: Any, captions: list[str], columns: int = 6) -> Figure:
+    """Grey images in a grid, each with a caption above it."""
+    height = 1.45 * -(-len(captions) // columns)
+    figure, tiles = panels(len(captions), 1.2 * columns, height, columns=columns, grid="")
+    for axes, image, caption in zip(tiles, pixels, captions, strict=True):
+        axes.imshow(image, cmap="gray")
+        axes.set_title(caption, fontsize=9)
+        axes.axis("off")
+    return figure
+
+
+def heat_maps(pictures: Mapping[str, Any], title: str = "") -> Figure:
+    """Pictures side by side, (height, width) each, each with its own scale from 0 in a colour bar beside it."""
+    figure, row = panels(len(pictures), 2.6 * len(pictures), 2.9, title, grid="")
+    for axes, (name, picture) in zip(row, pictures.items(), strict=True):
+        figure.colorbar(axes.imshow(picture, cmap="cividis", vmin=0), ax=axes, shrink=0.7)
+        axes.set_title(name, fontsize=9)
+        axes.axis("off")
+    return figure
+
+
+def label_counts(counts: Any, title: str = "") -> Figure:
+    """Who holds which labels: one bubble per client and class, its area the number of training images.
+
+    Args:
+        counts: (clients, classes), as from `fedsparse.partition.label_counts`.
+        title: what the figure shows.
+    """
+    clients, classes = counts.shape
+    inches = 0.32
+    figure, (axes,) = panels(1, max(4.0, inches * clients + 1.6), inches * classes + 1.2)
+    _bubbles(axes, counts, inches)
+    axes.set(title=title)
+    axes.annotate(
+        f"largest: {counts.max():,} images", (1, 0), (0, -30), "axes fraction", "offset points", ha="right", va="top",
+        annotation_clip=False, fontsize=8,
+    )  # fmt: skip
+    return figure
+
+
+def partitions(tables: Mapping[str, Any], title: str = "") -> Figure:
+    """`label_counts` of several partitions, one panel per partition, each with its own scale.
+
+    Args:
+        tables: a name, and (clients, classes) counts as from `fedsparse.partition.label_counts`.
+    """
+    clients, classes = next(iter(tables.values())).shape
+    columns = min(len(tables), 3)
+    inches = 0.26
+    size = columns * (inches * clients + 0.7), -(-len(tables) // columns) * (inches * classes + 0.9)
+    figure, tiles = panels(len(tables), *size, title, columns=columns)
+    for axes, (name, counts) in zip(tiles, tables.items(), strict=True):
+        _bubbles(axes, counts, inches)
+        axes.set_title(f"{name}\n(largest: {counts.max():,} images)", fontsize="medium")
+    return figure
+
+
+def _bubbles(axes: Any, counts: Any, inches: float) -> None:
+    """One bubble per client and class, in cells of so many inches: bubbles of neighbours touch at most."""
+    clients, classes = counts.shape
+    k, c = counts.nonzero()
+    largest = (0.9 * inches * 72) ** 2
+    axes.scatter(k, c, s=largest * counts[k, c] / counts.max(), color=OKABE_ITO[0], linewidths=0)
+    axes.set(xlabel="client", ylabel="class", xlim=(-0.6, clients - 0.4), ylim=(classes - 0.4, -0.6))
+    axes.set_xticks(range(0, clients, -(-clients // 30)))
+    axes.set_yticks(range(0, classes, -(-classes // 30)))
+    axes.set_axisbelow(True)
+
+
+def stacked(
+    charts: Mapping[str, Mapping[str, Sequence[float]]], parts: Sequence[str], ylabel: str, title: str = ""
+) -> Figure:
+    """One panel per name, with stacked bars: a bar's name, and the heights of its parts."""
+    figure, row = panels(len(charts), 2.5 * len(charts) + 0.6, 3.4, title, grid="y", sharey=True)
+    for axes, (name, bars) in zip(row, charts.items(), strict=True):
+        below = [0.0] * len(bars)
+        for k, (part, colour, hatch) in enumerate(zip(parts, OKABE_ITO, ("", "//", "..", "xx"), strict=False)):
+            heights = [values[k] for values in bars.values()]
+            look = {"color": colour, "hatch": hatch, "edgecolor": "white", "width": 0.7}
+            axes.bar(list(bars), heights, bottom=below, label=part, **look)
+            below = [b + h for b, h in zip(below, heights, strict=True)]
+        axes.set_title(name, fontsize="medium")
+        axes.set_axisbelow(True)
+    row[0].set_ylabel(ylabel)
+    common_legend(figure, "outside lower center", ncols=len(parts))
+    return figure

@@ -1,0 +1,67 @@
+"""What all figures share: colours, markers and line styles, names of quantities, titles, grids and legends."""
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
+OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+"""Okabe and Ito's palette: colour-blind readers can tell its colours apart."""
+MARKERS = "osD^vPX"
+"""In the order of the palette, as are the line styles."""
+STYLES = ("-", "--", "-.", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), "-")
+
+LABELS = {
+    "accuracy": "accuracy, sampled networks",
+    "accuracy_expected": "accuracy, expected network",
+    "accuracy_threshold": "accuracy, threshold network",
+    "bpp_entropy": "entropy of the mask (bpp)",
+    "bpp_uplink": "measured uplink (bpp)",
+    "bpp_downlink": "measured downlink (bpp)",
+    "bpp_kl": "KL to the broadcast (bpp)",
+    "density": "share of ones in the mask",
+    "accuracy_client_mean": "accuracy, mean over clients",
+    "accuracy_client_worst": "accuracy, worst client",
+    "lam_used": "λ of the round",
+}
+"""Of the columns of `fedsparse.history.COLUMNS`."""
+
+
+def panels(
+    number: int, width: float, height: float, title: str | None = None, *, columns: int = 0, grid: str = "both",
+    **shared: Any,
+) -> tuple[Figure, list[Any]]:  # fmt: skip
+    """A figure of so many inches with its title, and its axes, with a faint grid and an open frame.
+
+    Args:
+        number: of panels.
+        title: broken into as many lines as the width asks for; None for none.
+        columns: panels beside each other; 0 for all of them. Axes left over in the last row are turned off.
+        grid: "both", "x", "y", or "" for none.
+        shared: arguments of `Figure.subplots`.
+    """
+    columns = columns or number
+    figure = Figure(figsize=(width, height), layout="constrained")
+    if title is not None:
+        figure.suptitle(textwrap.fill(title, int(13 * width)), fontsize="medium")
+    every = list(figure.subplots(-(-number // columns), columns, squeeze=False, **shared).flat)
+    for axes in every[:number]:
+        axes.spines[["top", "right"]].set_visible(False)
+        if grid:
+            axes.grid(alpha=0.3, axis=grid)
+    for axes in every[number:]:
+        axes.axis("off")
+    return figure, every[:number]
+
+
+def plot_lines(axes: Any, lines: Mapping[str, tuple[Any, Any]], markersize: float = 4, **looks: Any) -> None:
+    """Lines of x and y by name, each with its own colour, marker and style; after seven they begin again."""
+    for i, (name, (x, y)) in enumerate(lines.items()):
+        own = {"color": OKABE_ITO[i % 7], "marker": MARKERS[i % 7], "linestyle": STYLES[i % 7]}
+        axes.plot(x, y, label=name, markersize=markersize, **own, **looks)
+
+
+def common_legend(figure: Figure, place: str = "outside right center", **looks: Any) -> None:
+    """One legend for all panels, of what the first of them shows."""
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc=place, frameon=False, **looks)

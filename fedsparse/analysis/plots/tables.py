@@ -1,0 +1,164 @@
+"""Figures from tables of runs, as `fedsparse.analysis.sweeps` makes them."""
+
+import itertools
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import seaborn
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator, PercentFormatter
+
+from fedsparse.analysis.plots.style import LABELS, MARKERS, OKABE_ITO, STYLES, common_legend, panels
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def by_round(
+    table: "pandas.DataFrame", columns: tuple[str, ...], by: str = "lam", title: str = "", seeds: str = "band"
+) -> Figure:
+    """One panel per column, against the round: the mean over seeds, and their whole range as a band.
+
+    Args:
+        table: as from `fedsparse.analysis.sweeps.tidy`.
+        columns: of `fedsparse.history.COLUMNS`.
+        by: the setting that tells the lines apart.
+        title: what the figure shows.
+        seeds: "lines" for one line per seed: a mean of collapsed and working runs describes neither.
+    """
+    name = "λ" if by == "lam" else by
+    several: dict[str, Any] = {"errorbar": ("pi", 100)}
+    if seeds == "lines":
+        several = {"units": "seed", "estimator": None, "linewidth": 1.2}
+    labelled = table.assign(**{name: table[by].map(lambda v: f"{name} = {v:g}" if by == "lam" else str(v))})
+    figure, row = panels(len(columns), 3.6 * len(columns), 3.4, title)
+    for axes, column in zip(row, columns, strict=True):
+        seaborn.lineplot(
+            labelled.dropna(subset=[column]), x="round", y=column, hue=name, style=name, ax=axes,
+            palette=OKABE_ITO[: labelled[name].nunique()], legend=axes is row[0], **several,
+        )  # fmt: skip
+        axes.set(ylabel=LABELS.get(column, column), ylim=(0, 1.02) if table[column].max() <= 1.02 else (0, None))
+    row[0].get_legend().set_title(None)
+    return figure
+
+
+def by_lam(last: "pandas.DataFrame", columns: tuple[str, ...], title: str = "") -> Figure:
+    """One panel per column, against λ at even steps: one dot per seed, and a line through their means.
+
+    Args:
+        last: one row per run, with `lam`, as the last rounds of a table of `fedsparse.analysis.sweeps`.
+        columns: of `fedsparse.history.COLUMNS`.
+        title: what the figure shows.
+    """
+    lams = sorted(last["lam"].unique())
+    place = {lam: i for i, lam in enumerate(lams)}
+    figure, row = panels(len(columns), 3.4 * len(columns), 3.3, title)
+    for axes, column, colour in zip(row, columns, OKABE_ITO, strict=False):
+        means = last.groupby("lam")[column].mean()
+        axes.plot(range(len(lams)), means.loc[lams], color=colour, linewidth=1.5)
+        axes.scatter(last["lam"].map(place), last[column], color=colour, s=16, alpha=0.7, linewidths=0)
+        axes.set(xlabel="λ", ylabel=LABELS.get(column, column), ylim=(0, 1.05 * max(last[column].max(), 1e-9)))
+        axes.set_xticks(range(len(lams)), [f"{lam:g}" for lam in lams], fontsize=8)
+    return figure
+
+
+def tradeoff(table: "pandas.DataFrame", title: str = "", seeds: str = "band") -> Figure:
+    """Accuracy against all bytes so far in both directions, one panel per `panel`, one line per `line`.
+
+    Args:
+        table: as from `analysis.sweeps.collect`, with columns `panel` and `line`; lines are means over seeds, bands
+            their range, each marker an evaluation.
+        title: what the figure shows.
+        seeds: "lines" for one line per seed, as in `by_round`.
+    """
+    table = table.assign(megabytes=table["megabytes_up"] + table["megabytes_down"])
+    names, lines = table["panel"].unique(), table["line"].unique()
+    columns = min(3, len(names))
+    width = 4.0 * columns + (2.2 if columns < 3 else 0)
+    height = 3.6 * -(-len(names) // columns)
+    figure, tiles = panels(len(names), width, height, title, columns=columns, sharey=True, sharex=True)
+    for axes, panel in zip(tiles, names, strict=True):
+        looks = zip(itertools.cycle([*OKABE_ITO, "#999999"]), itertools.cycle("osD^vPX*p"), strict=False)
+        for line, (colour, marker) in zip(lines, looks, strict=False):  # 72 of them before two are alike
+            mine = table[(table["panel"] == panel) & (table["line"] == line)]
+            each = [mine] if seeds == "band" else [one for _, one in mine.groupby("seed")]
+            for i, part in enumerate(each or [mine]):  # a line without runs in this panel has its name in the legend
+                x, y = part.groupby("round")["megabytes"].mean(), part.groupby("round")["accuracy_expected"]
+                label = line if i == 0 else None
+                axes.plot(x, y.mean(), color=colour, marker=marker, markersize=4, linewidth=1.2, label=label)
+                axes.fill_between(x, y.min(), y.max(), color=colour, alpha=0.15, linewidth=0)
+        axes.set(title=panel, xscale="log", ylim=(0, 1.02))
+    if len(figure.axes) > len(names):  # there is room for it
+        figure.axes[-1].legend(*tiles[0].get_legend_handles_labels(), loc="center", frameon=False)
+    else:
+        common_legend(figure)
+    figure.supxlabel("megabytes so far: all clients, both directions")
+    figure.supylabel("accuracy, expected network")
+    return figure
+
+
+def points(
+    table: "pandas.DataFrame", columns: Sequence[str], x: str, by: str, title: str = "", chance: float | None = None
+) -> Figure:
+    """One panel per column of the table: for each `x` a group of markers, one per value of `by`, means over the rows.
+
+    A line through a marker is the range of its rows, which are seeds. Where `by` is `x`, each group has one marker.
+
+    Args:
+        chance: a level to mark with a dotted line.
+    """
+    groups, lines = list(table[x].unique()), list(table[by].unique())
+    letters = 13 if len(groups) < 5 else 8  # of a label's line
+    figure, row = panels(len(columns), max(5.6, 3.9 * len(columns)), 3.7, title, grid="y")
+    for axes, column in zip(row, columns, strict=True):
+        for j, (line, colour, marker) in enumerate(zip(lines, OKABE_ITO, MARKERS, strict=False)):
+            values = table[table[by] == line].groupby(x, sort=False)[column].agg(["mean", "min", "max"]).reindex(groups)
+            aside = 0.0 if x == by else 0.16 * (j - (len(lines) - 1) / 2)
+            place = [g + aside for g in range(len(groups))]
+            axes.vlines(place, values["min"], values["max"], color=colour, linewidth=1.5)
+            axes.scatter(place, values["mean"], color=colour, marker=marker, s=36, label=line, zorder=3)
+        if chance is not None:
+            axes.axhline(chance, color="black", linewidth=1, linestyle=":")
+        axes.set(ylabel=LABELS.get(column, column), ylim=(-0.02, 1.02), xlim=(-0.5, len(groups) - 0.5))
+        axes.set_xticks(range(len(groups)), [textwrap.fill(str(group), letters) for group in groups], fontsize=9)
+    if len(lines) > 1 and x != by:
+        row[0].legend()
+    return figure
+
+
+def against_share(
+    table: "pandas.DataFrame",
+    columns: tuple[str, ...],
+    by: str,
+    title: str = "",
+    levels: Mapping[str, float] | None = None,
+    logarithmic: bool = True,
+) -> Figure:
+    """One panel per column of accuracies, against the share of weights kept: means over seeds, and their whole range.
+
+    Args:
+        table: with columns `share`, `by` and those to be drawn; one line per value of `by`.
+        levels: accuracies to compare the lines with, by name: horizontal lines.
+        logarithmic: shares from all weights on the left to few on the right, each half as wide as the one before.
+    """
+    figure, row = panels(len(columns), max(7.2, 4.2 * len(columns)), 4.2, title, sharey=True)
+    for axes, column in zip(row, columns, strict=True):
+        for name, colour, marker, style in zip(table[by].unique(), OKABE_ITO, MARKERS, STYLES, strict=False):
+            mine = table[table[by] == name].groupby("share")[column]
+            share, mean = mine.mean().index, mine.mean()
+            axes.plot(share, mean, label=name, color=colour, marker=marker, markersize=4, linestyle=style)
+            axes.fill_between(share, mine.min(), mine.max(), color=colour, alpha=0.15, linewidth=0)
+        for (name, level), style in zip((levels or {}).items(), ("--", ":"), strict=False):
+            axes.axhline(level, color="black", linewidth=1, linestyle=style, label=name)
+        axes.set(title=column, ylim=(0, 1.02), xlabel="share of weights kept")
+        if logarithmic:
+            axes.set_xscale("log", base=2)
+            axes.set_xlim(1.15, table["share"].min() / 1.15)
+            axes.set_xticks(sorted(table["share"].unique()))
+            axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        axes.tick_params(axis="x", labelsize=8)
+    row[0].set_ylabel("accuracy on test images")
+    common_legend(figure, "outside lower center", ncols=min(3, len(row[0].get_legend_handles_labels()[1])))
+    return figure
