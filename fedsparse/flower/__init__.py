@@ -1,11 +1,11 @@
-"""The same federation out of one process, on Flower (https://flower.ai): the extra `flower`.
+"""The same federation on Flower (https://flower.ai), on machines of their own: the extra `flower`.
 
-    terms.py        the run config: every setting of `Experiment`, and four of the network
-    client_app.py   one client at its node: its own data, its own memory
-    server_app.py   the server: `fedsparse.run`, with clients that are nodes
+    run_config.py   the run config: every setting of `Experiment`, and four that only a network needs
+    client_app.py   one client at its node, with its own data and its own memory
+    server_app.py   the server: `fedsparse.run`, with nodes as its clients
     nodes.py        those nodes, seen from the server: late, lost or hostile
-    in_process.py   a grid in one process, for tests and notebooks
-    processes.py    a simulation through `flwr run`, from start to end: python -m fedsparse flower simulate
+    superlink.py    a SuperLink of our own, for a simulation: python -m fedsparse flower simulate
+    testing/        a grid in one process, and faults, for tests and notebooks
 
-Flower carries messages; what is in them, and what is made of them, is the rest of fedsparse.
+Flower carries messages; their content is made and read by the rest of fedsparse.
 """

@@ -1,12 +1,11 @@
-"""The client at its node: it loads its own data, answers θ with an update, and keeps what it remembers to itself.
+"""The client at its node: it loads its own data, answers θ with an update, and never sends what it remembers.
 
-A node is told who it is when it is started, by its node config:
+The node config, given when a node is started, says which client it is:
 
-    partition-id    which client it is, 0 … clients − 1
-    data            its data: a folder in place of `data_root`, or, where every site brings its own, an .npz file
+    partition-id    the client, 0 … clients − 1
+    data            its data: a folder in place of `data_root`, or with `site_classes` an .npz file of its own
 
-Flower starts a process for every message: what is cached here lasts for a simulation's workers, and costs a deployment
-nothing.
+Flower starts a process for every message of a deployment, so the caches below save time only in a simulation.
 """
 
 import io
@@ -23,7 +22,7 @@ from fedsparse import algorithms, data, models
 from fedsparse.client import Client
 from fedsparse.errors import DataError, FedsparseError, MessageError, SettingError
 from fedsparse.experiment import Experiment
-from fedsparse.flower.run_config import Terms, read
+from fedsparse.flower.run_config import FlowerSettings, from_run_config
 from fedsparse.partition import split
 from fedsparse.threads import parallel_map
 
@@ -34,8 +33,8 @@ app = ClientApp()
 
 
 @dataclass(frozen=True)
-class Holding:
-    """What one node holds."""
+class LocalData:
+    """The images and labels that one client trains on."""
 
     client: int
     images: torch.Tensor
@@ -43,16 +42,15 @@ class Holding:
     shape: tuple[int, int, int]
     classes: int
     fingerprint: int
-    """Of the whole set that this is a part of; of its own data, where a site brings its own."""
+    """Checksum of the whole data set that this is a part of; with `site_classes`, of the site's own."""
 
 
 @app.query()
-def hello(message: Message, context: Context) -> Message:
-    """Who this node is: its client, its number of images, a checksum of its data."""
+def identify(message: Message, context: Context) -> Message:
+    """Which client this node is, its number of images, and a checksum of its data."""
 
-    def answer(experiment: Experiment, terms: Terms) -> dict:
-        mine = _holding(experiment, terms, context)
-        return {"client": mine.client, "samples": len(mine.labels), "data": mine.fingerprint}
+    def answer(experiment: Experiment, local: LocalData) -> dict:
+        return {"client": local.client, "samples": len(local.labels), "data": local.fingerprint}
 
     return _reply(message, context, answer)
 
@@ -61,56 +59,67 @@ def hello(message: Message, context: Context) -> Message:
 def train(message: Message, context: Context) -> Message:
     """One local update, from bytes to bytes."""
 
-    def answer(experiment: Experiment, terms: Terms) -> dict:
-        received = payload_of(message)
-        mine = _holding(experiment, terms, context)
-        algorithm, device = _algorithm(experiment, mine.shape, mine.classes)
-        client = Client(mine.client, mine.images.to(device), mine.labels.to(device), _memory(context))
-        (update,) = parallel_map(lambda one: algorithm.local_update(received, one), [client], 1)
-        _remember(context, client.memory)
+    def answer(experiment: Experiment, local: LocalData) -> dict:
+        broadcast = payload_of(message)
+        algorithm, device = _algorithm(experiment, local.shape, local.classes)
+        client = Client(local.client, local.images.to(device), local.labels.to(device), _load_memory(context))
+        # One thread in torch's operations, as in the run in one process: sums are then rounded the same.
+        (update,) = parallel_map(lambda client: algorithm.local_update(broadcast, client), [client], 1)
+        _save_memory(context, client.memory)
         return {"payload": update}
 
     return _reply(message, context, answer)
 
 
-def payload_of(message: Message) -> bytes:
-    """The bytes in a message, of whatever it may be. Raises `MessageError` if there are none."""
-    record = message.content.get(RECORD) if message.has_content() else None
-    payload = record.get("payload") if isinstance(record, ConfigRecord) else None
+def record_of(message: Message | None) -> ConfigRecord:
+    """The record in a message. Raises `MessageError` if it reports an error, Flower's or ours, or holds no record."""
+    if message is None:
+        raise MessageError("a reply that Flower cannot read")
+    if message.has_error():
+        lines = (message.error.reason or "").strip().splitlines() or ["it does not say why"]
+        raise MessageError(f"its app failed: {lines[-1]}")
+    record = message.content.get(RECORD) if isinstance(message.content, RecordDict) else None
+    if not isinstance(record, ConfigRecord):
+        raise MessageError("no bytes of fedsparse in this message")
+    if isinstance(error := record.get("error"), str):
+        raise MessageError(error)
+    return record
+
+
+def payload_of(message: Message | None) -> bytes:
+    """The bytes in a message. Raises `MessageError` if there are none."""
+    payload = record_of(message).get("payload")
     if not isinstance(payload, bytes):
         raise MessageError("no bytes of fedsparse in this message")
     return payload
 
 
-def _reply(message: Message, context: Context, answer: Callable[[Experiment, Terms], dict]) -> Message:
-    """What `answer` says; a mistake that has a line to itself is sent as that line."""
+def _reply(message: Message, context: Context, answer: Callable[[Experiment, LocalData], dict]) -> Message:
+    """A reply with what `answer` returns; a `FedsparseError` is sent as its one line."""
     try:
-        said = answer(*read(context.run_config))
+        experiment, settings = from_run_config(context.run_config)
+        client = context.node_config.get("partition-id")
+        if type(client) is not int or not 0 <= client < experiment.clients:
+            raise SettingError(f"partition-id={client!r} in the node config: clients are 0 to {experiment.clients - 1}")
+        place = str(context.node_config.get("data", experiment.data_root))
+        content = answer(experiment, _load(experiment, settings, client, place))
     except FedsparseError as error:
-        said = {"error": str(error)}
-    return Message(RecordDict({RECORD: ConfigRecord(said)}), reply_to=message)
-
-
-def _holding(experiment: Experiment, terms: Terms, context: Context) -> Holding:
-    client = context.node_config.get("partition-id")
-    if type(client) is not int or not 0 <= client < experiment.clients:
-        raise SettingError(f"partition-id={client!r} in the node config: clients are 0 to {experiment.clients - 1}")
-    place = str(context.node_config.get("data", experiment.data_root))
-    return _load(experiment, terms.site_classes, client, place)
+        content = {"error": str(error)}
+    return Message(RecordDict({RECORD: ConfigRecord(content)}), reply_to=message)
 
 
 @cache
-def _load(experiment: Experiment, site_classes: int, client: int, place: str) -> Holding:
-    if site_classes:
+def _load(experiment: Experiment, settings: FlowerSettings, client: int, place: str) -> LocalData:
+    if settings.site_classes:
         if not place.endswith(".npz"):
-            raise DataError(f"site_classes={site_classes}: this node needs data=…/<site>.npz in its node config")
-        dataset = data.load_file(Path(place), site_classes)
+            raise DataError(f"site_classes={settings.site_classes}: this node needs data=…/<site>.npz in its config")
+        dataset = data.load_file(Path(place), settings.site_classes)
         images, labels = dataset.x_train, dataset.y_train
     else:
         dataset = data.load(experiment.dataset, place, experiment.train_size, experiment.seed)
-        mine = torch.from_numpy(split(dataset.y_train.numpy(), experiment)[client])
-        images, labels = dataset.x_train[mine], dataset.y_train[mine]
-    return Holding(client, images, labels, dataset.shape, dataset.classes, dataset.fingerprint())
+        part = torch.from_numpy(split(dataset.y_train.numpy(), experiment)[client])
+        images, labels = dataset.x_train[part], dataset.y_train[part]
+    return LocalData(client, images, labels, dataset.shape, dataset.classes, dataset.fingerprint())
 
 
 @lru_cache(maxsize=1)
@@ -119,13 +128,13 @@ def _algorithm(experiment: Experiment, shape: tuple[int, int, int], classes: int
     return algorithms.make(experiment, network), models.device_of(experiment)
 
 
-def _memory(context: Context) -> dict:
-    kept = context.state.get(RECORD)
-    memory = kept.get("memory") if isinstance(kept, ConfigRecord) else None
+def _load_memory(context: Context) -> dict:
+    record = context.state.get(RECORD)
+    memory = record.get("memory") if isinstance(record, ConfigRecord) else None
     return torch.load(io.BytesIO(memory), weights_only=True) if isinstance(memory, bytes) else {}
 
 
-def _remember(context: Context, memory: dict) -> None:
+def _save_memory(context: Context, memory: dict) -> None:
     if memory:
         buffer = io.BytesIO()
         torch.save(memory, buffer)

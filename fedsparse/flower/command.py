@@ -18,7 +18,7 @@ import torch
 from fedsparse.errors import FedsparseError, RunError
 from fedsparse.experiment import Experiment
 from fedsparse.federation import run
-from fedsparse.flower.run_config import Terms, run_config
+from fedsparse.flower.run_config import FlowerSettings, to_run_config
 from fedsparse.flower.superlink import SuperLink
 from fedsparse.history import History
 from fedsparse.run_folder import RunFolder
@@ -69,7 +69,9 @@ def simulate(experiment: Experiment, app: Path, timeout: float) -> str:
         began = time.perf_counter()
         with SuperLink("--simulation", "--isolation", "subprocess") as link:
             nodes = f"num-supernodes={experiment.clients} client-resources-num-cpus=1"
-            link.run(app, run_config(flower, Terms(timeout, timeout)), ["--federation-config", nodes], timeout)
+            link.run(
+                app, to_run_config(flower, FlowerSettings(timeout, timeout)), ["--federation-config", nodes], timeout
+            )
         seconds = time.perf_counter() - began
         history = History.from_csv((folder / "history.csv").read_text())
         used, wanted = (sum(row["cohort"] for row in h) for h in (history, here.history))

@@ -1,4 +1,4 @@
-"""The run config of the Flower app: every setting of `Experiment`, and the terms on which server and nodes meet."""
+"""The run config of the Flower app: every setting of `Experiment`, and four settings that only a network needs."""
 
 import math
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from fedsparse.experiment import SETTINGS, Experiment, nearest
 
 
 @dataclass(frozen=True)
-class Terms:
-    """How long the server waits, for how many, and whose data there are.
+class FlowerSettings:
+    """How long the server waits, how many updates a round needs, and whose data the clients train on.
 
     Raises:
         SettingError: a value of the wrong type, or out of range.
@@ -21,10 +21,10 @@ class Terms:
     """Seconds that the server waits for as many nodes as there are clients; then it goes on with those it has."""
     reply_timeout: float = 120.0
     """Seconds that a client has to answer. Flower reports a dead process after some 65: less would count it twice."""
-    least_replies: int = 1
-    """Updates of a round below which θ stays as it was."""
+    min_updates: int = 1
+    """With fewer usable updates than this in a round, θ stays as it was."""
     site_classes: int = 0
-    """0: clients hold parts of `dataset`. Else each node brings data of its own, with labels below this number."""
+    """0: each client holds a part of `dataset`. Otherwise each node has its own data, with labels below this number."""
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -38,21 +38,21 @@ class Terms:
             raise SettingError("reply_timeout=0 leaves no client the time to answer; 120 is the default")
 
 
-def read(run_config: Mapping[str, Any]) -> tuple[Experiment, Terms]:
-    """What a run config says, checked.
+def from_run_config(run_config: Mapping[str, Any]) -> tuple[Experiment, FlowerSettings]:
+    """The experiment and the Flower settings in a run config, checked.
 
     Raises:
         SettingError: an unknown name (the nearest known one is offered), a wrong type, a value out of range.
     """
-    names = [f.name for f in fields(Terms)]
-    known = [*SETTINGS, *names]
+    own = [f.name for f in fields(FlowerSettings)]
+    known = [*SETTINGS, *own]
     for name in run_config:
         if name not in known:
             raise SettingError(f"no setting {name!r}{nearest(name, known) or '; the settings are ' + ', '.join(known)}")
-    terms = Terms(**{name: value for name, value in run_config.items() if name in names})
-    return Experiment.of({name: value for name, value in run_config.items() if name not in names}), terms
+    settings = FlowerSettings(**{name: value for name, value in run_config.items() if name in own})
+    return Experiment.of({name: value for name, value in run_config.items() if name in SETTINGS}), settings
 
 
-def run_config(experiment: Experiment, terms: Terms | None = None) -> dict[str, Any]:
-    """The inverse of `read`."""
-    return experiment.settings | asdict(terms or Terms())
+def to_run_config(experiment: Experiment, settings: FlowerSettings | None = None) -> dict[str, Any]:
+    """The inverse of `from_run_config`."""
+    return experiment.settings | asdict(settings or FlowerSettings())

@@ -1,6 +1,6 @@
-"""The server on Flower: `fedsparse.run` as ever, with clients that are nodes. Same folder, same files, same resume.
+"""The server on Flower: `fedsparse.run`, with nodes as its clients. Its folder, files and resume are those of any run.
 
-A server that died loses the round that it was in. Started again with the same settings, it goes on from its checkpoint.
+A server that died loses the round that it was in. Started again with the same settings, it resumes from its checkpoint.
 """
 
 from functools import partial
@@ -11,7 +11,7 @@ from flwr.serverapp import Grid, ServerApp
 from fedsparse.experiment import Experiment
 from fedsparse.federation import Run, run
 from fedsparse.flower.nodes import Nodes
-from fedsparse.flower.run_config import Terms, read
+from fedsparse.flower.run_config import FlowerSettings, from_run_config
 from fedsparse.run_folder import RunFolder
 
 app = ServerApp()
@@ -19,23 +19,22 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """One run, from its run config to its last line.
+    """Make the run that the run config describes, and print its history.
 
     Raises:
-        FedsparseError: a setting or data that are refused, or a run that cannot go on; Flower calls the run failed.
+        FedsparseError: settings or data are refused, or the run cannot go on; Flower then marks the run as failed.
     """
-    done = serve(grid, *read(context.run_config))
+    done = serve(grid, *from_run_config(context.run_config))
     print(done.history, flush=True)
     print(f"\n{done.folder}: network.fsp holds the network in {done.network_bytes:,} bytes", flush=True)
 
 
-def serve(grid: Grid, experiment: Experiment, terms: Terms | None = None) -> Run:
-    """`fedsparse.run` over a grid; beside the run's files, `refused.csv` says what was lost, if anything was.
+def serve(grid: Grid, experiment: Experiment, settings: FlowerSettings | None = None) -> Run:
+    """`fedsparse.run` over a grid; `refused.csv` in the run's folder lists the updates that were lost, if any were.
 
     Raises:
-        FedsparseError: as `fedsparse.run`; nobody came; or what clients remembered ended with the run that was cut off.
+        FedsparseError: as `fedsparse.run`; no node came; or the clients' memory ended with an interrupted run.
     """
-    folder = RunFolder(experiment).path
-    terms = terms or Terms()
-    nodes = partial(Nodes, grid, terms, folder / "refused.csv")
-    return run(experiment, client_backend=nodes, min_updates=terms.least_replies)
+    settings = settings or FlowerSettings()
+    nodes = partial(Nodes, grid, settings, RunFolder(experiment).path / "refused.csv")
+    return run(experiment, client_backend=nodes, min_updates=settings.min_updates)

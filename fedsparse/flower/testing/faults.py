@@ -1,6 +1,6 @@
-"""Links that fail on purpose: what a node may do to a round, by name, and the run in one process to compare with.
+"""Links that fail on purpose, with named faults, and the run in one process to compare with.
 
-For notebooks and tests, with `in_process.InProcessGrid`.
+For tests and notebooks, with `in_process.InProcessGrid`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,11 +16,11 @@ from fedsparse.flower.testing.in_process import Link, direct
 from fedsparse.population import ClientBackend, LocalUpdate, Population
 
 Fault = Callable[[bytes], bytes | None]
-"""From the update that a client would have sent to what arrives; None is silence."""
+"""From the update that a client sends to the bytes that arrive; None if nothing arrives."""
 
 
 def killed(update: bytes) -> None:
-    """Its process is gone, or hangs: nothing comes."""
+    """Its process was killed, or hangs: nothing arrives."""
 
 
 def raising(update: bytes) -> bytes:
@@ -29,59 +29,59 @@ def raising(update: bytes) -> bytes:
 
 
 def garbage(update: bytes) -> bytes:
-    """As many bytes, but zeros."""
+    """As many bytes arrive, but all are zeros."""
     return bytes(len(update))
 
 
 def truncated(update: bytes) -> bytes:
-    """The connection ended early."""
+    """The connection ends early: half of the bytes arrive."""
     return update[: len(update) // 2]
 
 
 def flipped(update: bytes) -> bytes:
-    """One bit arrived wrong."""
+    """One bit arrives wrong."""
     return update[:-1] + bytes([update[-1] ^ 1])
 
 
 def stale() -> Fault:
-    """What it sent first, every time."""
+    """A fault that sends the client's first update every time."""
     sent: list[bytes] = []
 
-    def again(update: bytes) -> bytes:
+    def repeat(update: bytes) -> bytes:
         sent.append(update)
         return sent[0]
 
-    return again
+    return repeat
 
 
-def faulty(schedule: Mapping[tuple[int, int], Fault], through: Link = direct) -> Link:
-    """A link on which updates of some (round, client) meet with a fault, and all others do not."""
+def faulty(schedule: Mapping[tuple[int, int], Fault], link: Link = direct) -> Link:
+    """A link that applies a fault to the updates of the given (round, client) pairs, and to no others."""
 
-    def link(app: ClientApp, message: Message, context: Context) -> Message | None:
-        reply = through(app, message, context)
+    def faulty_link(app: ClientApp, message: Message, context: Context) -> Message | None:
+        reply = link(app, message, context)
         fault = schedule.get((int(message.metadata.group_id or 0), int(context.node_config["partition-id"])))
         if fault is None or reply is None or message.metadata.message_type != "train":
             return reply
-        arrives = fault(payload_of(reply))
-        if arrives is None:
+        update = fault(payload_of(reply))
+        if update is None:
             return None
-        return Message(RecordDict({RECORD: ConfigRecord({"payload": arrives})}), reply_to=message)
+        return Message(RecordDict({RECORD: ConfigRecord({"payload": update})}), reply_to=message)
 
-    return link
+    return faulty_link
 
 
 def without(lost: Iterable[tuple[int, int]]) -> ClientBackend:
-    """Clients in one process, of whom those of some (round, client) do not answer."""
+    """Clients in one process; the updates of the given (round, client) pairs never arrive."""
     lost = set(lost)
 
-    class Fewer(Population):
+    class LosingPopulation(Population):
         def exchange(
             self, round: int, messages: Mapping[int, bytes], local_update: LocalUpdate
         ) -> Iterable[tuple[int, bytes]]:
-            present = {k: message for k, message in messages.items() if (round, k) not in lost}
-            return super().exchange(round, present, local_update)
+            answering = {k: message for k, message in messages.items() if (round, k) not in lost}
+            return super().exchange(round, answering, local_update)
 
     def client_backend(experiment: Experiment, dataset: Dataset, device: torch.device) -> Population:
-        return Fewer.of(experiment, dataset, device)
+        return LosingPopulation.of(experiment, dataset, device)
 
     return client_backend

@@ -1,6 +1,6 @@
-"""Flower's grid in one process: messages, contexts and apps are Flower's own, only the network is not there.
+"""Flower's grid in one process: messages, contexts and apps are Flower's own, but no network lies between them.
 
-For tests and notebooks: nothing is started, nothing is polled for, and a `link` may lose or spoil what goes over it.
+For tests and notebooks: nothing is started, nothing is polled, and a `link` may lose or damage what it carries.
 """
 
 import itertools
@@ -10,12 +10,12 @@ from typing import Any
 from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
-from flwr.supercore.task_identity import TaskIdentity  # what `Message` asks for, and no public function sets
+from flwr.supercore.task_identity import TaskIdentity  # `Message` needs it, and no public function sets it
 
 from fedsparse.flower.client_app import app
 
 Link = Callable[[ClientApp, Message, Context], Message | None]
-"""How a message comes to an app, and its reply back; None is silence."""
+"""Carries a message to an app and returns the app's reply; None if no reply arrives."""
 
 FIRST_NODE = 1000
 
@@ -26,11 +26,11 @@ def direct(app: ClientApp, message: Message, context: Context) -> Message | None
 
 
 class InProcessGrid(Grid):
-    """As many nodes as there are node configs, each with a state that lasts as long as the grid.
+    """One node per node config, each with a state that lasts as long as the grid.
 
     Args:
-        run_config: what `Experiment` and `Terms` are read from, as by `terms.run_config`.
-        node_configs: one for each node; by default one client each.
+        run_config: as made by `run_config.to_run_config`.
+        node_configs: one per node; by default one node per client.
         link: how messages travel.
     """
 
@@ -55,25 +55,25 @@ class InProcessGrid(Grid):
         return list(self.contexts)
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        """Deliver each message at once, and keep the reply; an app that raises is an error reply, as with Flower."""
+        """Deliver each message at once and keep the reply; an app that raises gives an error reply, as in Flower."""
         pushed = []
         for message in messages:
-            message.metadata.__dict__["_message_id"] = pushed_id = str(next(self.ids))
-            pushed.append(pushed_id)
+            message.metadata.__dict__["_message_id"] = message_id = str(next(self.ids))
+            pushed.append(message_id)
             try:
                 reply = self.link(app, message, self.contexts[message.metadata.dst_node_id])
             except Exception as error:  # whatever an app may raise
                 reply = Message(Error(0, repr(error)), reply_to=message)
             if reply is not None:
-                self.replies[pushed_id] = reply
+                self.replies[message_id] = reply
         return pushed
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        """The replies that are there."""
+        """The replies that have arrived."""
         return [self.replies.pop(i) for i in message_ids if i in self.replies]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
-        """Both at once: nothing is waited for."""
+        """Deliver messages and return the replies; there is nothing to wait for."""
         return self.pull_messages(self.push_messages(messages))
 
     def create_message(self, *args: Any, **options: Any) -> Message:
@@ -81,9 +81,9 @@ class InProcessGrid(Grid):
         return Message(*args, **options)
 
     def set_run(self, run: Any) -> None:
-        """There is one run."""
+        """Does nothing: there is one run."""
 
     @property
     def run(self) -> Any:
-        """There is one run, and it has no name."""
+        """None: the one run has no record."""
         return None
