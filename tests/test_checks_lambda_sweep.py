@@ -21,12 +21,12 @@ def first_fall(lams, accuracies, tolerance):
 
 
 WRONG = [
-    (checks.ruled_share, lambda g, t, lam: np.mean(abs(g.mean(0)) < lam * t * (1 - t))),  # not divided by n
-    (checks.ruled_share, lambda g, t, lam: np.mean(abs(g.mean(0)) < lam / len(t))),  # without θ(1 − θ)
-    (checks.ruled_share, lambda g, t, lam: np.mean(abs(g).mean(0) < price(t, lam))),  # noise does not cancel
-    (checks.ruled_share, lambda g, t, lam: np.mean(abs(g) < price(t, lam))),  # step by step
-    (checks.ruled_share, lambda g, t, lam: np.mean(g.mean(0) < price(t, lam))),  # signs
-    (checks.ruled_share, lambda g, t, lam: np.sum(abs(g.mean(0)) < price(t, lam))),  # a count
+    (checks.dominated_share, lambda g, t, lam: np.mean(abs(g.mean(0)) < lam * t * (1 - t))),  # not divided by n
+    (checks.dominated_share, lambda g, t, lam: np.mean(abs(g.mean(0)) < lam / len(t))),  # without θ(1 − θ)
+    (checks.dominated_share, lambda g, t, lam: np.mean(abs(g).mean(0) < price(t, lam))),  # noise does not cancel
+    (checks.dominated_share, lambda g, t, lam: np.mean(abs(g) < price(t, lam))),  # step by step
+    (checks.dominated_share, lambda g, t, lam: np.mean(g.mean(0) < price(t, lam))),  # signs
+    (checks.dominated_share, lambda g, t, lam: np.sum(abs(g.mean(0)) < price(t, lam))),  # a count
     (checks.knee, lambda lams, a, tol: lams[a.mean(1) >= a.mean(1)[np.argmin(lams)] - tol].max()),  # a lucky later one
     (checks.knee, lambda lams, a, tol: lams[a.mean(1) >= a.mean(1).max() - tol].max()),  # against the best
     (checks.knee, first_fall),  # in the order given
@@ -61,6 +61,6 @@ def test_another_style_passes(capsys):
         return sum(wins) / len(wins)
 
     assert checks.knee(knee)
-    assert checks.ruled_share(share)
+    assert checks.dominated_share(share)
     assert checks.dual_ascent(step)
     assert capsys.readouterr().out == "PASS\n" * 3

@@ -4,7 +4,7 @@ A check calls the reader's function on inputs whose answers it knows, and never 
 """
 
 from fedsparse.teaching.checks.costs import break_even, megabytes_to, total_megabytes
-from fedsparse.teaching.checks.lambda_sweep import dual_ascent, knee, ruled_share
+from fedsparse.teaching.checks.lambda_sweep import dominated_share, dual_ascent, knee
 from fedsparse.teaching.checks.lottery import magnitude_mask, next_start, share_left
 from fedsparse.teaching.checks.masked_layers import exact_gradient, masked_forward, straight_through_gradient
 from fedsparse.teaching.checks.non_iid import owners, same_owner, skew
@@ -22,6 +22,7 @@ __all__ = [
     "break_even",
     "conditional_entropy",
     "counting_bound",
+    "dominated_share",
     "dual_ascent",
     "exact_gradient",
     "header",
@@ -40,7 +41,6 @@ __all__ = [
     "pooled_entropy",
     "rebuilt_theta",
     "regularizer_gradient",
-    "ruled_share",
     "same_owner",
     "share_left",
     "skew",

@@ -8,8 +8,8 @@ from fedsparse.algorithms.lambda_schedule import SMALL, STEP
 from fedsparse.teaching.checks.verdict import verdict
 
 
-def ruled_share(answer: Callable[[np.ndarray, np.ndarray, float], float]) -> bool:
-    """Exercise: from loss gradients, (steps, n), θ, (n,), and λ to the share of weights that the regularizer rules."""
+def dominated_share(answer: Callable[[np.ndarray, np.ndarray, float], float]) -> bool:
+    """Exercise: from loss gradients, (steps, n), θ, (n,), and λ to the share that the regularizer dominates."""
     half = np.full(4, 0.5)
     quiet = np.array([[0.3, 0.01, -0.3, 0.0]])
     noisy = np.array([[0.3, 0.2, -0.3, 0.2], [0.3, -0.2, -0.3, 0.2]])
@@ -17,10 +17,14 @@ def ruled_share(answer: Callable[[np.ndarray, np.ndarray, float], float]) -> boo
     return verdict(
         answer,
         [
-            ((np.zeros((1, 4)), half, 1.0), 1.0, "Where the loss has no gradient, any λ above 0 rules."),
+            ((np.zeros((1, 4)), half, 1.0), 1.0, "Where the loss has no gradient, any λ above 0 dominates."),
             ((quiet, half, 1.6), 0.5, "The regularizer's gradient is λ/n · θ(1 − θ); signs do not matter, sizes do."),
             ((noisy, half, 1.6), 0.25, "Noise cancels over the steps: take the mean of the gradients, then its size."),
-            ((np.full((2, 4), 0.02), sure, 1.6), 0.25, "Where θ is near 0 or 1, the regularizer pulls less."),
+            (
+                (np.full((2, 4), 0.02), sure, 1.6),
+                0.25,
+                "Near 0 and 1 the regularizer's gradient is smaller.",
+            ),
         ],
     )
 
@@ -48,7 +52,7 @@ def knee(answer: Callable[[np.ndarray, np.ndarray, float], float]) -> bool:
 
 
 def dual_ascent(answer: Callable[[float, float, float], float]) -> bool:
-    """Exercise: from λ, the rate that it cost and a target to the next λ, by one step in log(1 + λ / 0.3)."""
+    """Exercise: from λ, the measured rate and a target to the next λ, by one step in log(1 + λ / 0.3)."""
 
     def exact(lam: float, rate: float, target: float) -> float:
         u = np.log1p(lam / SMALL) + STEP * np.clip(np.log(rate / target), -1, 1)
@@ -58,7 +62,7 @@ def dual_ascent(answer: Callable[[float, float, float], float]) -> bool:
         (3.0, 0.2, 0.2): "At the target, λ stays.",
         (3.0, 0.3, 0.2): "Too many bits: λ rises, by 0.4 times the logarithm of rate / target, in log(1 + λ / 0.3).",
         (0.0, 0.3, 0.2): "λ has to be able to leave 0.",
-        (3.0, 0.01, 0.2): "The logarithm is kept within −1 and 1, so that one odd round does no harm.",
+        (3.0, 0.01, 0.2): "The logarithm is clipped to [−1, 1], so that one odd round does no harm.",
         (0.01, 0.1, 0.2): "λ is never below 0.",
     }
     return verdict(answer, [(given, exact(*given), hint) for given, hint in hints.items()])

@@ -1,0 +1,16 @@
+"""Tables in words, as the alt texts of the notebooks' figures have them."""
+
+import pandas
+
+from fedsparse.analysis import plots
+
+
+def test_one_clause_per_row_without_trailing_zeros():
+    index = pandas.Index([0.0, 0.3], name="λ")
+    table = pandas.DataFrame({"accuracy": [0.98712, 0.9], "bytes": [93_034, float("nan")]}, index=index)
+    assert plots.in_words(table) == "λ = 0: accuracy 0.987, bytes 93,034; λ = 0.3: accuracy 0.9, bytes none"
+
+
+def test_a_series_has_one_value_per_name():
+    shares = pandas.Series({"iid": 0.104, "1 class": 10.0})
+    assert plots.in_words(shares, 2) == "iid: 0.1; 1 class: 10"
