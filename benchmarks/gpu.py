@@ -6,8 +6,8 @@ import sys
 import torch
 
 from benchmarks.measure import hardware, images, in_turns, ratio, table
-from benchmarks.straightforward import StraightforwardFedPM
 from fedsparse import Experiment, Federation
+from fedsparse.teaching.fedpm_in_one_file import FedPMInOneFile
 
 PAPER = Experiment.of({"device": "cuda", "lam": 1.0}, preset="paper-cifar10")
 
@@ -19,7 +19,7 @@ def main(data_root: str = "data", repeats: int = 5) -> str:
     precisions = {p: Federation(experiment.replace(precision=p), dataset) for p in ("bfloat16", "float32")}
     plain = Federation(experiment.replace(precision="bfloat16", engine="plain"), dataset)
     jobs = {f"cohort, {p}": f.round for p, f in precisions.items()} | {"plain, bfloat16": plain.round}
-    jobs["straightforward"] = StraightforwardFedPM(experiment, dataset, "cuda").round
+    jobs["straightforward"] = FedPMInOneFile(experiment, dataset, "cuda").round
     seconds = in_turns(jobs, repeats)
     rows = [
         {"engine": name, "seconds a round, median": f"{statistics.median(taken):.2f}",

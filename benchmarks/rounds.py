@@ -1,10 +1,10 @@
-"""(b) A whole round: cohort engine, plain engine, and FedPM written the straightforward way, on the same work."""
+"""(b) A whole round: fast engine, plain engine, and FedPM written the straightforward way, on the same work."""
 
 import dataclasses
 
 from benchmarks.measure import images, in_turns, ratio, table
-from benchmarks.straightforward import StraightforwardFedPM
 from fedsparse import Experiment, Federation
+from fedsparse.teaching.fedpm_in_one_file import FedPMInOneFile
 from fedsparse.threads import keep_freed_memory
 
 DIGITS = Experiment.of({"lam": 0}, preset="demo")
@@ -25,11 +25,11 @@ def _rows(name: str, experiment: Experiment, precisions: tuple, repeats: int, re
     if len(dataset.y_test) > 1000:  # as many, for the images trained on, as in a round on all of MNIST
         few = len(dataset.y_train) // 6
         dataset = dataclasses.replace(dataset, x_test=dataset.x_test[:few], y_test=dataset.y_test[:few])
-    straightforward = StraightforwardFedPM(experiment, dataset)
+    straightforward = FedPMInOneFile(experiment, dataset)
     engines = {
         f"{engine}, {precision}": Federation(experiment.replace(engine=engine, precision=precision), dataset)
         for precision in precisions
-        for engine in ("cohort", "plain")
+        for engine in ("fast", "plain")
     }
     jobs = {engine: federation.round for engine, federation in engines.items()}
     seconds = in_turns({"straightforward": straightforward.round, **jobs}, repeats, rehearsals)

@@ -1,6 +1,6 @@
 """fedsparse: federated learning in far less than one bit per parameter.
 
-A network keeps its random weights for ever; what is trained, federated, is a mask over them.
+A neural network keeps its random weights; what is trained, by federated learning, is a binary mask over them.
 
     from fedsparse import Experiment, run
 

@@ -1,14 +1,14 @@
-"""Local training as fast as the device allows, and on a processor the same masks to the bit as `client.train`.
+"""Local training as fast as the device allows: the work of `client.train`, equal to the bit on a processor at λ = 0.
 
-A `TrainStep` owns every buffer that a step needs, once: nothing is allocated, copied or rebuilt between the steps or
-clients that it serves. Weights are written under the sampled mask straight into the tensors that the network reads,
-their gradients straight into one flat vector; sampling, the estimator's backward and the regularizer are a few passes
-over such vectors. On a processor each core has its worker. On a GPU a step is captured once as a CUDA graph and
-replayed, so that launches cost nothing.
+A `TrainStep` owns every buffer that a step needs: nothing is allocated, copied or rebuilt between the steps or clients
+that it serves. Masked weights are written directly into the tensors that the network reads, and their gradients into
+one flat vector; sampling, the estimator's backward and the regularizer are a few passes over such vectors. On a
+processor each core has its own `TrainStep`. On a GPU a step is captured once as a CUDA graph and replayed, so that
+launches cost nothing.
 
 Why not stack the clients (`vmap`, grouped convolutions)? Their sums round differently; one sampled bit that flips
-changes every later gradient, and the masks of the two engines drift apart. Where it was faster is in
-benchmarks/NOTES.md.
+changes every later gradient, and the masks of the two engines would drift apart. benchmarks/NOTES.md says where
+stacking was faster.
 """
 
 import torch
@@ -26,7 +26,7 @@ IGNORED = -100
 
 
 class FastTrainer:
-    """`train` as in `client.py`, for many threads at a time."""
+    """`train` as in `client.py`, for several threads at a time."""
 
     def __init__(self, network: MaskedNetwork, experiment: Experiment) -> None:
         self.network, self.experiment = network, experiment
@@ -34,14 +34,14 @@ class FastTrainer:
 
     def train(self, client: Client, theta: Tensor, round: int, lam: float) -> tuple[Tensor, float]:
         """As `client.train`."""
-        try:  # another thread may take the last idle one between a look and a pop
-            worker = self.idle.pop()
+        try:  # another thread may take the last idle one between a test and a pop
+            step = self.idle.pop()
         except IndexError:
-            worker = TrainStep(self.network, self.experiment, theta.device)
+            step = TrainStep(self.network, self.experiment, theta.device)
         try:
-            return worker.train(client, theta, round, lam)
+            return step.train(client, theta, round, lam)
         finally:
-            self.idle.append(worker)
+            self.idle.append(step)
 
 
 class TrainStep:
@@ -75,10 +75,10 @@ class TrainStep:
         self.scores.copy_(self.start)
         self.lam.fill_(lam)
         reseed(self.generator, self.experiment.seed, "masks", round, client.index)
-        kept = client.memory.get("optimizer")
+        saved = client.memory.get("optimizer")
         for name, buffer in self.optimizer.state[self.scores].items():
-            if kept:
-                buffer.copy_(kept[0][name])
+            if saved:
+                buffer.copy_(saved[0][name])
             else:
                 buffer.zero_()
         images = client.images if theta.is_cuda else scaled(client.images)  # once, not at every step
@@ -115,27 +115,27 @@ class TrainStep:
 
 
 class Graph:
-    """A worker's step as one CUDA graph: captured once, replayed for every batch of every client.
+    """A training step as one CUDA graph: captured once, replayed for every batch of every client.
 
     A graph has fixed shapes and fixed memory: batches are copied into its own, and a smaller last batch is filled up
     with rows whose label is ignored.
     """
 
-    def __init__(self, worker: TrainStep) -> None:
-        architecture, size = worker.network.architecture, worker.experiment.batch_size
-        device = worker.scores.device
+    def __init__(self, step: TrainStep) -> None:
+        architecture, size = step.network.architecture, step.experiment.batch_size
+        device = step.scores.device
         self.images = torch.zeros(size, *architecture.shape, dtype=torch.uint8, device=device)
         self.labels = torch.zeros(size, dtype=torch.int64, device=device)
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):  # capturing needs kernels that have been chosen, and an optimizer with its state
             for _ in range(3):
-                worker._step(self.images, self.labels)
+                step._step(self.images, self.labels)
         torch.cuda.current_stream().wait_stream(side)
         self.graph = torch.cuda.CUDAGraph()
-        self.graph.register_generator_state(worker.generator)
+        self.graph.register_generator_state(step.generator)
         with torch.cuda.graph(self.graph):
-            self.loss = worker._step(self.images, self.labels)
+            self.loss = step._step(self.images, self.labels)
 
     def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
         """One step on a batch of at most the experiment's size."""

@@ -1,4 +1,4 @@
-"""Data sets as plain tensors: digits is embedded, the rest comes through torchvision or from your own .npz."""
+"""Data sets as plain tensors: digits is embedded, others come through torchvision or from your own .npz."""
 
 import zipfile
 import zlib
@@ -86,7 +86,7 @@ def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 
 
 
 def load_file(file: Path, classes: int) -> Dataset:
-    """A site's own data: an .npz as in `load`, whose labels are below `classes`, not all of which need be there.
+    """A site's own data: an .npz as in `load`, whose labels are below `classes`; not every class has to occur.
 
     Raises:
         DataError: no such file, or one that does not hold what it should.
@@ -142,7 +142,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _by_hand(cls: Any, root: Path) -> str:
-    """Which file belongs where, so that a machine without a network can be helped."""
+    """Which file belongs where, for a machine without a network."""
     if hasattr(cls, "filename"):  # CIFAR
         names, folder = [cls.filename], root
     else:  # MNIST and its kin, of which EMNIST is one archive
@@ -152,7 +152,10 @@ def _by_hand(cls: Any, root: Path) -> str:
 
 
 def _checked(name: str, classes: int | None, x_train, y_train, x_test, y_test) -> list[np.ndarray]:
-    """The four arrays in one form: images (N, C, H, W) uint8, labels int64 in 0 … classes−1, each there if None."""
+    """The four arrays in one form: images (N, C, H, W) uint8, labels int64 in 0 … classes−1.
+
+    Without a number of classes, every class has to occur.
+    """
     images, labels = [], []
     for split, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
         if x.dtype != np.uint8 or x.ndim not in (3, 4) or not len(x):
@@ -161,7 +164,7 @@ def _checked(name: str, classes: int | None, x_train, y_train, x_test, y_test) -
             )
         if y.ndim != 1 or len(y) != len(x) or not np.issubdtype(y.dtype, np.integer):
             raise DataError(
-                f"{name}: y_{split} is {y.dtype} {y.shape}; labels are {len(x)} whole numbers, one an image"
+                f"{name}: y_{split} is {y.dtype} {y.shape}; labels are {len(x)} whole numbers, one per image"
             )
         if x.ndim == 4 and x.shape[-1] > 4:
             raise DataError(

@@ -1,4 +1,4 @@
-"""What a mask costs: entropies in bits per parameter (bpp), and the ledger of bytes that were really sent.
+"""The cost of a mask: entropies in bits per parameter (bpp), and the ledger of bytes that were sent.
 
 `bpp_entropy` is the papers' measure; `bpp_layer` the same with one frequency a layer; `bpp_kl` what coding with shared
 randomness could reach; `bpp_uplink` and `bpp_downlink` are measured. The first three are estimates, never sizes.
@@ -24,8 +24,8 @@ def binary_entropy(p: float | np.ndarray) -> np.ndarray:
 def mask_entropy(mask: np.ndarray) -> float:
     """H of the pooled frequency of ones, in bpp: one frequency for the whole network, as the papers count.
 
-    The published FedPM code computes this after moving every bit to 0.01 or 0.99, and so never reports under 0.081;
-    here the bits are taken as they are sent.
+    The published FedPM code moves every bit to 0.01 or 0.99 first, and so never reports less than 0.081; here the bits
+    are taken as they are sent.
     """
     return float(binary_entropy(np.mean(mask)))
 

@@ -1,4 +1,4 @@
-"""Mistakes that a person or a peer can make. The command line turns each into one line and exit code 2."""
+"""Mistakes that a user or a peer can make. The command line turns each into one line and exit code 2."""
 
 
 class FedsparseError(Exception):
@@ -14,11 +14,11 @@ class DataError(FedsparseError):
 
 
 class MessageError(FedsparseError, ValueError):
-    """Bytes that no encoder of ours could have made for this receiver."""
+    """Bytes that no fedsparse encoder could have made for this receiver."""
 
 
 class TargetWarning(UserWarning):
-    """A run that is done, and did not settle at the rate that was asked for."""
+    """A finished run did not settle at the rate that was asked for."""
 
 
 class RunError(FedsparseError):

@@ -1,6 +1,6 @@
 """Three ways to evaluate a probability mask: sampled networks, the expected network θ ⊙ w, the threshold θ > ½.
 
-Trained weights have one: all three are the same number.
+Trained weights have one way: all three are the same number.
 """
 
 import math
@@ -16,7 +16,7 @@ from fedsparse.threads import parallel_map, worker_count
 
 SAMPLES = 3
 BATCH = {"cpu": 256}
-"""Images at a time: what fits a processor's caches (twice as fast as 2,048 on conv4); elsewhere 4,096."""
+"""Images at a time: 256 fit a processor's caches (twice as fast as 2,048 on conv4); other devices take 4,096."""
 
 
 def correct(network: MaskedNetwork, weights: Tensor, images: Tensor, labels: Tensor) -> Tensor:
@@ -25,11 +25,11 @@ def correct(network: MaskedNetwork, weights: Tensor, images: Tensor, labels: Ten
     parts = network.parts(weights)
 
     @torch.no_grad()  # it holds for one thread only
-    def some(batch: tuple[Tensor, Tensor]) -> Tensor:
+    def of_batch(batch: tuple[Tensor, Tensor]) -> Tensor:
         return network.forward_with_parts(batch[0], parts).argmax(1) == batch[1]
 
     batches = list(zip(images.split(size), labels.split(size), strict=True))
-    return torch.cat(list(parallel_map(some, batches, min(worker_count(images.device), len(batches)))))
+    return torch.cat(list(parallel_map(of_batch, batches, min(worker_count(images.device), len(batches)))))
 
 
 def accuracy(network: MaskedNetwork, mask: Tensor, images: Tensor, labels: Tensor) -> float:
@@ -41,19 +41,19 @@ def client_accuracies(hit: np.ndarray, labels: np.ndarray, label_counts: np.ndar
     """Accuracy for each client on its own classes: those of each class, weighted by the client's share of that class.
 
     Args:
-        hit: whether each test image is classified rightly, (N,) bool.
+        hit: whether each test image is classified correctly, (N,) bool.
         labels: their classes, (N,).
         label_counts: training images of each client and class, (clients, classes).
 
     Returns:
-        (clients,) in [0, 1]. Classes without a test image are left out; NaN for a client that holds no other.
+        (clients,) in [0, 1]. Classes without a test image are left out; NaN for a client that holds only such.
     """
     classes = label_counts.shape[1]
     tested = np.bincount(labels, minlength=classes)
-    right = np.bincount(labels, weights=hit, minlength=classes) / np.maximum(tested, 1)
+    per_class = np.bincount(labels, weights=hit, minlength=classes) / np.maximum(tested, 1)
     known = label_counts * (tested > 0)
-    held = known.sum(1)
-    return np.where(held > 0, known @ right / np.maximum(held, 1), np.nan)
+    images = known.sum(1)
+    return np.where(images > 0, known @ per_class / np.maximum(images, 1), np.nan)
 
 
 def evaluate(
@@ -75,7 +75,7 @@ def evaluate(
     Returns:
         `accuracy`: mean over 3 sampled masks; `accuracy_expected`: weights θ ⊙ w; `accuracy_threshold`: θ > ½;
         `accuracy_client_mean`, `accuracy_client_worst`: of `client_accuracies` over the whole population, for θ ⊙ w;
-        NaN if nothing is known of what clients hold.
+        NaN if it is not known what clients hold.
     """
     device = images.device
     if isinstance(theta, Weights):

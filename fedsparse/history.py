@@ -1,4 +1,4 @@
-"""`History`: one row a round, as a table that prints well and as CSV that loses nothing."""
+"""`History`: one row per round, as a table that prints well and as CSV that loses nothing."""
 
 import csv
 import io
@@ -36,8 +36,8 @@ ACCURACIES = ("accuracy", "accuracy_expected", "accuracy_threshold", "accuracy_c
 class History(Sequence[Mapping[str, Any]]):
     """Rows of a run, in order; `frame` is the pandas table.
 
-    NaN stands for what was not measured: accuracies of a round without an evaluation, measures of masks of a round in
-    which nobody answered.
+    NaN stands for what was not measured: accuracies of a round without an evaluation, measures of masks in a round that
+    no client answered.
     """
 
     def __init__(self, rows: Sequence[Mapping[str, Any]] = ()) -> None:
@@ -51,7 +51,7 @@ class History(Sequence[Mapping[str, Any]]):
 
     @property
     def frame(self) -> "pandas.DataFrame":
-        """A pandas table, one row a round, columns as in `COLUMNS`."""
+        """A pandas table, one row per round, columns as in `COLUMNS`."""
         import pandas
 
         return pandas.DataFrame(self.rows, columns=list(COLUMNS))

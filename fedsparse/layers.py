@@ -1,8 +1,8 @@
-"""Masked layers: random weights that never change, and a mask that says which of them are there.
+"""Masked layers: random weights that never change, and a mask that says which of them are active.
 
-A layer holds its frozen weights and nothing that learns. The mask comes in with the data, `layer(x, mask)`, so no
-layer can forget it, and the same layer serves a sampled mask, the expected network (mask = θ) and a thresholded one.
-What is trained are scores s, kept by whoever trains; `sample_mask` turns them into a mask that lets gradients through.
+A layer holds its frozen weights and nothing that is trained. The mask is an argument, `layer(x, mask)`, so no layer can
+forget it, and the same layer serves a sampled mask, the expected network (mask = θ) and a thresholded one. The scores s
+are kept by the training loop; `sample_mask` turns them into a mask that lets gradients through.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The networks of the papers, out of masked layers.
+"""The networks of the papers, built from masked layers.
 
 conv2/4/6/10 are FedPM's: 3×3 'same' convolutions with ReLU, a 2×2 max-pool after every second, then two dense layers
 of 256 and one of classes. `mlp` is the 300-100 network of the lottery-ticket papers; `lenet` is LeNet-5 with 'same'
@@ -28,7 +28,7 @@ CHANNELS = {
 
 @dataclass(frozen=True)
 class Architecture:
-    """All that rebuilds a network with its random weights, to the bit: what `network.fsp` holds beside the mask."""
+    """All that is needed to rebuild a network with its random weights: what `network.fsp` holds beside the mask."""
 
     model: str
     width: float
@@ -145,7 +145,7 @@ class MaskedNetwork(nn.Module):
         return torch.cat([layer.frozen * part for layer, part in pairs])
 
     def forward_with_weights(self, images: Tensor, weights: Tensor) -> Tensor:
-        """The same network with other weights, (n,), in place of its own: for whoever trains weights, not masks."""
+        """Logits with other weights, (n,), in place of the frozen ones: for algorithms that train weights."""
         return self.forward_with_parts(images, self.parts(weights))
 
     def parts(self, weights: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -157,12 +157,12 @@ class MaskedNetwork(nn.Module):
         """Logits of a batch, from the weight and bias of each layer."""
         # Channels last: on a CPU, 0.8 of the time of a training step of conv4, 0.6 of an evaluation.
         x = scaled(images).to(memory_format=torch.channels_last)
-        left = iter(parts)
+        remaining = iter(parts)
         half = self.precision == "bfloat16"
         with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
             for stage in self.stages:
                 if isinstance(stage, Masked):
-                    x = stage.forward_with(x.flatten(1) if isinstance(stage, MaskedLinear) else x, *next(left))
+                    x = stage.forward_with(x.flatten(1) if isinstance(stage, MaskedLinear) else x, *next(remaining))
                 else:
                     x = stage(x)
         return x.float()
@@ -172,7 +172,7 @@ class MaskedNetwork(nn.Module):
         return [stage for stage in self.stages if isinstance(stage, Masked)]
 
     def fingerprint(self) -> str:
-        """A hash of every frozen weight: the same for ever, on every machine."""
+        """A hash of every frozen weight: the same on every machine."""
         digest = hashlib.blake2b(digest_size=8)
         for layer in self.layers():
             digest.update(layer.frozen.cpu().numpy().astype("<f4").tobytes())
@@ -202,10 +202,11 @@ def device_of(experiment: Experiment) -> torch.device:
     Raises:
         RunError: the device is not there.
     """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    name = next(d for d in ("cuda", "mps", "cpu") if there[d]) if experiment.device == "auto" else experiment.device
-    if not there[name]:
-        raise RunError(f"device={name} is not there; on this machine: {', '.join(d for d in there if there[d])}")
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    name = next(d for d in ("cuda", "mps", "cpu") if available[d]) if experiment.device == "auto" else experiment.device
+    if not available[name]:
+        devices = ", ".join(d for d in available if available[d])
+        raise RunError(f"device={name} is not there; on this machine: {devices}")
     return torch.device(name)
 
 

@@ -1,6 +1,7 @@
-"""Who holds which training image: every index goes to exactly one client, by draws that are the same on every machine.
+"""Which client holds which training image: every index goes to exactly one client, the same on every machine.
 
-What is left to chance is drawn again a bounded number of times; what cannot be, is refused with the reason.
+A random partition that leaves a client without images is drawn again a bounded number of times; one that is impossible
+is refused with the reason.
 """
 
 from collections.abc import Iterator
@@ -12,17 +13,17 @@ from fedsparse.experiment import Experiment
 from fedsparse.randomness import permutation, uniforms
 
 TRIES = 1000
-"""Draws of a partition before it is given up."""
+"""Draws of a partition before giving up."""
 
 
 def split(labels: np.ndarray, experiment: Experiment) -> list[np.ndarray]:
     """Deal every index of `labels` to exactly one client, as the experiment's `partition` says.
 
     - `iid`: a uniform shuffle in equal parts; with `size_skew` = σ, in parts as exp(σ z), z standard normal.
-    - `classes`: exactly `classes_per_client` classes a client. Every class has as many owners as any other, or one
-      more; they share its images equally, or with `size_skew` as exp(σ z), one z a client.
+    - `classes`: exactly `classes_per_client` classes per client. Every class has as many owners as any other, or one
+      more; they share its images equally, or with `size_skew` as exp(σ z), one z per client.
     - `dirichlet`: the images of each class are shared among all clients by one draw of Dirichlet(α, …, α)
-      (Yurochkin et al., ICML 2019), drawn anew as long as a client is left with nothing.
+      (Yurochkin et al., ICML 2019), drawn again while a client is left with nothing.
     - `shards`: the images sorted by class in equal shards, `classes_per_client` of them for each client
       (McMahan et al., AISTATS 2017).
 
@@ -31,10 +32,10 @@ def split(labels: np.ndarray, experiment: Experiment) -> list[np.ndarray]:
         experiment: its `partition`, `clients`, `seed` and the settings named above.
 
     Returns:
-        One int64 index array a client, none empty, disjoint, together 0 … N−1.
+        One int64 index array per client, none empty, disjoint, together 0 … N−1.
 
     Raises:
-        DataError: there is no such partition of these labels; the message says why, and what would do.
+        DataError: there is no such partition of these labels; the message says why, and which settings would work.
     """
     clients = experiment.clients
     if len(labels) < clients:
@@ -56,31 +57,31 @@ def _classes(labels: np.ndarray, shuffled: np.ndarray, experiment: Experiment) -
     clients, each = experiment.clients, experiment.classes_per_client
     present, sizes = np.unique(labels, return_counts=True)
     if each > len(present):
-        there = f"there are {len(present)} classes in the training images"
-        raise DataError(f"classes_per_client={each}: {there}; ask for at most {len(present)}")
+        limit = f"there are {len(present)} classes in the training images"
+        raise DataError(f"classes_per_client={each}: {limit}; ask for at most {len(present)}")
     if clients * each < len(present):
-        held = f"{clients} clients of {each} classes each hold at most {clients * each} of {len(present)} classes"
+        too_few = f"{clients} clients of {each} classes each hold at most {clients * each} of {len(present)} classes"
         need = f"classes_per_client={-(-len(present) // clients)} or clients={-(-len(present) // each)}"
-        raise DataError(f"{held}, and every class needs an owner: {need} would do")
+        raise DataError(f"{too_few}, and every class needs an owner: {need} would do")
     weights = _weights(experiment)
     for owners in _draws_of_owners(clients, len(present), experiment):
         if np.all(owners.sum(0) <= sizes):
-            table = np.stack([_shared(n, weights, mine) for n, mine in zip(sizes, owners.T, strict=True)])
+            table = np.stack([_shared(n, weights, own) for n, own in zip(sizes, owners.T, strict=True)])
             return _dealt(labels, shuffled, table)
-    most = clients * each // len(present)
-    short = f"class {present[sizes.argmin()]} has {sizes.min()} images for its {most} owners or more"
+    owners_of_each = clients * each // len(present)
+    short = f"class {present[sizes.argmin()]} has {sizes.min()} images for its {owners_of_each} owners or more"
     raise DataError(f"{short}, after {TRIES} draws: fewer clients, smaller classes_per_client or more images would do")
 
 
 def _draws_of_owners(clients: int, classes: int, experiment: Experiment) -> Iterator[np.ndarray]:
-    """(clients, classes) bool: each client in turn takes the classes with the fewest owners, by lot among equals."""
+    """(clients, classes) bool: each client in turn takes the classes with the fewest owners; ties are drawn."""
     for attempt in range(TRIES):
         lots = uniforms(clients * classes, experiment.seed, "owners", attempt).reshape(clients, classes)
         owners = np.zeros((clients, classes), bool)
         count = np.zeros(classes, np.int64)
-        for mine, lot in zip(owners, lots, strict=True):
+        for row, lot in zip(owners, lots, strict=True):
             taken = np.lexsort((lot, count))[: experiment.classes_per_client]
-            mine[taken] = True
+            row[taken] = True
             count[taken] += 1
         yield owners
 
@@ -93,10 +94,10 @@ def _dirichlet(labels: np.ndarray, shuffled: np.ndarray, experiment: Experiment)
         table = np.stack([apportion(n, share) for n, share in zip(sizes, shares, strict=True)])
         if table.sum(0).min() > 0:
             return _dealt(labels, shuffled, table)
-    some = (
+    failed = (
         f"partition=dirichlet with alpha={alpha:g} left one of {clients} clients with nothing in each of {TRIES} draws"
     )
-    raise DataError(f"{some}: a larger alpha or fewer clients would do")
+    raise DataError(f"{failed}: a larger alpha or fewer clients would do")
 
 
 def _dirichlet_shares(rows: int, columns: int, alpha: float, seed: int, attempt: int) -> np.ndarray:
@@ -121,7 +122,7 @@ def _shards(labels: np.ndarray, shuffled: np.ndarray, experiment: Experiment) ->
         )
     shards = np.array_split(_by_class(labels, shuffled), clients * each)
     order = permutation(clients * each, experiment.seed, "shards").reshape(clients, each)
-    return [np.concatenate([shards[i] for i in mine]) for mine in order]
+    return [np.concatenate([shards[i] for i in own]) for own in order]
 
 
 PARTITIONS = {"iid": _iid, "classes": _classes, "dirichlet": _dirichlet, "shards": _shards}
@@ -141,16 +142,16 @@ def apportion(total: int, weights: np.ndarray, least: int = 0) -> np.ndarray:
 
 
 def _weights(experiment: Experiment) -> np.ndarray:
-    """exp(σ z) a client, (clients,); ones for σ = 0."""
+    """exp(σ z) per client, (clients,); ones for σ = 0."""
     from scipy.special import ndtri
 
     return np.exp(experiment.size_skew * ndtri(uniforms(experiment.clients, experiment.seed, "sizes")))
 
 
-def _shared(total: int, weights: np.ndarray, mine: np.ndarray) -> np.ndarray:
-    """(clients,): `total` images among the clients of the mask `mine`, at least one each."""
+def _shared(total: int, weights: np.ndarray, owners: np.ndarray) -> np.ndarray:
+    """(clients,): `total` images among the owners, (clients,) bool, at least one each."""
     numbers = np.zeros(len(weights), np.int64)
-    numbers[mine] = apportion(total, weights[mine], least=1)
+    numbers[owners] = apportion(total, weights[owners], least=1)
     return numbers
 
 
@@ -164,6 +165,6 @@ def _cut(indices: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
 
 
 def _dealt(labels: np.ndarray, shuffled: np.ndarray, table: np.ndarray) -> list[np.ndarray]:
-    """One index array a client, from (classes, clients) numbers of images."""
+    """One index array per client, from (classes, clients) numbers of images."""
     pieces = _cut(_by_class(labels, shuffled), table.ravel())
     return [np.concatenate(pieces[k :: table.shape[1]]) for k in range(table.shape[1])]

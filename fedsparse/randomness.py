@@ -1,8 +1,7 @@
-"""Every random draw, from a key (seed, purpose, round, client, …) and never from global state.
+"""Every random draw comes from a key (seed, purpose, round, client, …), never from global state.
 
-So two runs agree, a resumed run draws what the first would have drawn, and the order of clients changes nothing.
-
-Two kinds of stream:
+So two runs agree, a resumed run draws what the first would have drawn, and the order of clients changes nothing. There
+are two kinds of stream:
 
 - *raw bits* of NumPy's Philox counter generator (Salmon et al., SC 2011), which NumPy promises to keep the same on
   every machine and version: frozen weights, who takes part, who holds which image;

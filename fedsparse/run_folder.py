@@ -1,4 +1,4 @@
-"""A run folder: config.yaml, history.csv, checkpoint, network.fsp. Whatever is cut off, it holds whole files only.
+"""A run folder: config.yaml, history.csv, checkpoint, network.fsp. A run that is cut off leaves only whole files.
 
 The checkpoint holds all that a resume needs and is written last: the rounds that it knows of are the ones that count.
 """
@@ -17,7 +17,7 @@ from fedsparse.experiment import Experiment
 
 
 class RunFolder:
-    """`<out>/<key>/`, held by one process at a time (use it as a context manager).
+    """`<out>/<key>/`, used by one process at a time (a context manager).
 
     Raises:
         RunError: on entering, if the folder cannot be written or another process is in it.

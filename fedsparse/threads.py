@@ -1,7 +1,7 @@
-"""Side by side on a processor: one thread a core, each computing with one thread inside torch's own operations.
+"""Work in parallel on a processor: one thread per core, each with one thread inside torch's own operations.
 
-Sums are rounded differently by different numbers of threads. With one each, results do not depend on how many cores
-there are, nor on who works beside whom; and where a machine is busy, nobody spins waiting for a core.
+Different numbers of threads round sums differently. With one each, results depend neither on the number of cores nor
+on what runs at the same time; and on a busy machine no thread spins while it waits for a core.
 """
 
 import ctypes
@@ -16,12 +16,12 @@ R = TypeVar("R")
 
 
 def worker_count(device: torch.device) -> int:
-    """How many may work side by side: torch's number of threads on a processor, one on any other device."""
+    """How many may work in parallel: torch's number of threads on a processor, one on any other device."""
     return torch.get_num_threads() if device.type == "cpu" else 1
 
 
 def parallel_map(function: Callable[[T], R], items: Iterable[T], count: int) -> Iterator[R]:
-    """`map(function, items)`, in order, `count` items at a time."""
+    """`map(function, items)`, in order, `count` items at a time, each on one thread."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

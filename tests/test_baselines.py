@@ -114,8 +114,8 @@ def test_sums_are_exact_in_any_order_and_refuse_what_would_spoil_them():
             total.count(np.ones(N), again)
         assert np.array_equal(total.total, before)
     most = UpdateSum(start, True, fedavg.decompress)
-    most.count(np.full(N, -wire.LARGEST), report(0, UpdateSum.MAX_WEIGHT))
-    assert set(most.mean().tolist()) == {-wire.LARGEST}, "the largest sum that there can be fits 64 bits"
+    most.count(np.full(N, -wire.MAX_ABS), report(0, UpdateSum.MAX_WEIGHT))
+    assert set(most.mean().tolist()) == {-wire.MAX_ABS}, "the largest sum that there can be fits 64 bits"
 
 
 # --- SignSGD ---------------------------------------------------------------------------------------------------------

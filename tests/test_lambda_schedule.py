@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedsparse import Experiment, Federation
-from fedsparse.algorithms.lambda_schedule import MOST, SMALL, STEP, dual_step, first_lam, missed_target, next_lam
+from fedsparse.algorithms.lambda_schedule import MAX_LAM, SMALL, STEP, dual_step, first_lam, missed_target, next_lam
 
 
 def test_a_warm_up_rises_linearly_from_zero_and_a_delay_comes_before_it():
@@ -29,7 +29,7 @@ def test_steps_of_the_controller_by_hand():
         assert math.log1p(dual_step(2.0, rate, rate, 0.1) / SMALL) == pytest.approx(math.log1p(2.0 / SMALL) + STEP)
     assert dual_step(0.0, 0.2, 0.2, 0.3) == 0.0, "λ is never negative"
     assert dual_step(2.0, 0.3, 0.4, 0.3) < 2.0, "a rate that is falling asks for less"
-    assert dual_step(MOST, 0.9, 0.9, 0.1) == MOST
+    assert dual_step(MAX_LAM, 0.9, 0.9, 0.1) == MAX_LAM
 
 
 def test_a_round_without_answers_leaves_lam_as_it_was():

@@ -22,7 +22,7 @@ from fedsparse.randomness import uniforms
 from fedsparse.theta import Weights
 from fedsparse.wire.masks import Report
 from fedsparse.wire.weights import (
-    LARGEST,
+    MAX_ABS,
     WeightBroadcast,
     decode_update,
     decode_weights,
@@ -144,7 +144,7 @@ class FedAvg:
         )
         empty = partial(UpdateSum, broadcast, weighted, self.decompress)
         total, uplink, rejected = collect(updates, empty, min_updates)
-        weights = np.clip(state.weights + total.mean(), -LARGEST, LARGEST)  # beyond, no message could carry them
+        weights = np.clip(state.weights + total.mean(), -MAX_ABS, MAX_ABS)  # beyond, no message could carry them
         after = WeightsState(state.round + 1, weights.astype(np.float32))
         return Aggregated(after, total.measures(), uplink, rejected)
 

@@ -1,4 +1,4 @@
-"""λ of a round: constant, warming up, or following a target rate; and why a target was not met."""
+"""The λ of each round: constant, warming up, or following a target rate; and why a target was not met."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,67 +7,67 @@ from typing import Any
 from fedsparse.experiment import Experiment
 
 STEP, DAMPING = 0.4, 1.5
-"""Of the controller, in log(1 + λ / SMALL): for a rate of e times the target, and for one of e times the last."""
-SMALL, MOST = 0.3, 1e6
-"""λ below which steps are absolute, not relative; and λ that is not exceeded."""
-LOOK = 5
-"""Rounds at the end of a run whose mean rate is held against the target."""
-NEAR = 0.1
+"""Gains of the controller in log(1 + λ / SMALL): for a rate e times the target, and for one e times the previous."""
+SMALL, MAX_LAM = 0.3, 1e6
+"""The λ below which steps are absolute instead of relative; and the largest λ."""
+LAST_ROUNDS = 5
+"""Rounds at the end of a run whose mean rate is compared with the target."""
+TOLERANCE = 0.1
 """Share of the target within which it counts as met."""
 
 
 def first_lam(experiment: Experiment) -> float:
-    """λ of round 1; a controller begins at `lam`, mostly 0: a large λ can kill a network before the loss has a say."""
+    """λ of round 1. A controller begins at `lam`, mostly 0: a large λ collapses the mask before anything is learned."""
     return experiment.lam if experiment.target_bpp else scheduled(experiment, 1)
 
 
-def next_lam(experiment: Experiment, round: int, lam: float, rate: float, before: float) -> float:
+def next_lam(experiment: Experiment, round: int, lam: float, rate: float, previous: float) -> float:
     """λ of the round after `round`.
 
     Args:
         lam: λ of `round`.
-        rate: what it cost, in bpp measured; 0 if nobody answered.
-        before: the same of the last round before in which anybody answered; 0 if there is none.
+        rate: mean size of its updates, in bpp measured; 0 if no client answered.
+        previous: the same for the last earlier round in which a client answered; 0 if there is none.
     """
     if not experiment.target_bpp:
         return scheduled(experiment, round + 1)
-    return dual_step(lam, rate, before or rate, experiment.target_bpp) if rate else lam
+    return dual_step(lam, rate, previous or rate, experiment.target_bpp) if rate else lam
 
 
 def scheduled(experiment: Experiment, round: int) -> float:
-    """λ of a round that no controller chooses.
+    """λ of a round without a controller.
 
     With w = `lam_warmup` and d = `lam_delay`, λ in round t is lam · min(1, max(0, t − 1 − d) / w); without a warm-up it
     is lam as soon as t > d, and 0 before.
     """
-    late = max(0, round - 1 - experiment.lam_delay)
+    elapsed = max(0, round - 1 - experiment.lam_delay)
     if experiment.lam_warmup:
-        return experiment.lam * min(1.0, late / experiment.lam_warmup)
+        return experiment.lam * min(1.0, elapsed / experiment.lam_warmup)
     return experiment.lam if round > experiment.lam_delay else 0.0
 
 
-def dual_step(lam: float, rate: float, before: float, target: float) -> float:
+def dual_step(lam: float, rate: float, previous: float, target: float) -> float:
     """One step of dual ascent on min loss subject to rate ≤ target, in u = log(1 + λ / SMALL).
 
-        u ← max(0, u + STEP · clip(ln(rate / target), −1, 1) + DAMPING · ln(rate / before))
+        u ← max(0, u + STEP · clip(ln(rate / target), −1, 1) + DAMPING · ln(rate / previous))
 
     The second term is the proportional one of Stooke et al. (ICML 2020, section 4): the rate falls by itself while a
     network learns, and lags behind λ, so that without it λ overshoots. λ's right size differs by orders of magnitude
     between networks and optimizers: in u, steps are relative, but for the smallest, where 0 can be reached.
     """
     error = min(1.0, max(-1.0, math.log(rate / target)))
-    u = math.log1p(lam / SMALL) + STEP * error + DAMPING * math.log(rate / before)
-    return min(MOST, SMALL * math.expm1(max(0.0, u)))
+    u = math.log1p(lam / SMALL) + STEP * error + DAMPING * math.log(rate / previous)
+    return min(MAX_LAM, SMALL * math.expm1(max(0.0, u)))
 
 
 def missed_target(experiment: Experiment, history: Sequence[Mapping[str, Any]]) -> str:
     """One line on why the mean rate of the last rounds is not within a tenth of `target_bpp`; empty if it is."""
     target = experiment.target_bpp
-    answered = [row for row in history if row["cohort"]][-LOOK:]
+    answered = [row for row in history if row["cohort"]][-LAST_ROUNDS:]
     if not target or not answered:
         return ""
     rate = math.fsum(row["bpp_uplink"] for row in answered) / len(answered)
-    if abs(rate - target) <= NEAR * target:
+    if abs(rate - target) <= TOLERANCE * target:
         return ""
     lams = [row["lam_used"] for row in answered]
     missed = f"target_bpp={target:g} was not met: the last {len(answered)} rounds sent {rate:.3g} bpp"
@@ -75,7 +75,7 @@ def missed_target(experiment: Experiment, history: Sequence[Mapping[str, Any]]) 
         if not any(lams):
             return f"{missed} at λ = 0, so the target is above what this federation sends"
         return f"{missed}, with λ = {lams[-1]:.3g} from {lams[0]:.3g}: more rounds may do"
-    falling = answered[-1]["bpp_uplink"] < (1 - NEAR) * answered[0]["bpp_uplink"]
+    falling = answered[-1]["bpp_uplink"] < (1 - TOLERANCE) * answered[0]["bpp_uplink"]
     if falling:
         return f"{missed} and falling, with λ = {lams[-1]:.3g}: more rounds may do"
     return f"{missed} and no longer falls, with λ = {lams[-1]:.3g}: the target is below what this method reaches"

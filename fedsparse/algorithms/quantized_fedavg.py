@@ -19,7 +19,7 @@ from fedsparse.errors import MessageError
 from fedsparse.randomness import raw_bits, uniforms
 from fedsparse.wire.frame import Kind
 from fedsparse.wire.masks import Report
-from fedsparse.wire.weights import LARGEST, WeightBroadcast, decode_symbols, encode_symbols
+from fedsparse.wire.weights import MAX_ABS, WeightBroadcast, decode_symbols, encode_symbols
 
 
 class QSGD(FedAvg):
@@ -61,6 +61,6 @@ class EDEN(FedAvg):
 
 
 def _bounded(update: np.ndarray) -> np.ndarray:
-    if not np.all(np.abs(update) <= LARGEST):
-        raise MessageError(f"an update beyond ±{LARGEST:g}: training has diverged, lower weight_lr")
+    if not np.all(np.abs(update) <= MAX_ABS):
+        raise MessageError(f"an update beyond ±{MAX_ABS:g}: training has diverged, lower weight_lr")
     return update

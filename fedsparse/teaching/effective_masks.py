@@ -1,8 +1,7 @@
-"""Which ones of a mask can matter: those on a path from an input to an output.
+"""The effective part of a mask: the ones that lie on a path from an input to an output.
 
-A one whose unit nothing enters, or whose unit leads nowhere, is there and does nothing: it counts in the density, and
-can be dropped from a network without changing a single logit. Vysogorets & Kempe (JMLR 2023) call what is left
-effective.
+A one whose unit has no active input, or no path to an output, does nothing: it counts in the density, and can be
+dropped from a network without changing a single logit. Vysogorets & Kempe (JMLR 2023) call what is left effective.
 """
 
 import numpy as np

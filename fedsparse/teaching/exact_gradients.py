@@ -1,7 +1,7 @@
-"""Estimators held against the truth: with few weights every mask can be listed, and expectations are finite sums.
+"""Gradient estimators compared with the exact gradient: with few weights, expectations are sums over all masks.
 
 For a loss L of a random mask m ~ Bernoulli(σ(s)), E[L] = Σ P(m) L(m) over the 2ⁿ masks is a smooth function of the
-scores, and its gradient is exact. So are mean and variance of what an estimator says, one mask at a time.
+scores, and its gradient is exact. So are the mean and variance of an estimator over the masks.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from torch import Tensor
 from fedsparse.errors import SettingError
 from fedsparse.layers import straight_through
 
-MOST_WEIGHTS = 16
+MAX_WEIGHTS = 16
 
 
 def every_mask(n: int) -> Tensor:
@@ -21,8 +21,8 @@ def every_mask(n: int) -> Tensor:
     Raises:
         SettingError: n is not in 1 … 16; a list twice as long for each further weight is soon too long.
     """
-    if not 1 <= n <= MOST_WEIGHTS:
-        raise SettingError(f"n={n}: masks can be listed for 1 to {MOST_WEIGHTS} weights")
+    if not 1 <= n <= MAX_WEIGHTS:
+        raise SettingError(f"n={n}: masks can be listed for 1 to {MAX_WEIGHTS} weights")
     return torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * n).view(-1, n)
 
 
@@ -44,7 +44,7 @@ def exact_gradient(scores: Tensor, loss: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def estimates(scores: Tensor, loss: Callable[[Tensor], Tensor], estimator: str) -> Tensor:
-    """What an estimator of ∂E[L]/∂s says for each of the masks, (2ⁿ, n).
+    """An estimator's value of ∂E[L]/∂s for each of the masks, (2ⁿ, n).
 
     `identity` and `scaled` are the backward passes of `layers.straight_through`. `score` is the score function
     estimator L(m) ∂ log P(m)/∂s = L(m) (m − θ) (REINFORCE: Williams, Machine Learning 1992), unbiased for any loss.

@@ -1,7 +1,7 @@
-"""How far clients differ: in what they hold, and in what they learn.
+"""Measures of non-IID data: label skew, and client drift.
 
-Both are distances between distributions. What clients hold is measured by the total variation distance of their labels
-from everybody's; what they learn, by how far apart their probabilities q = σ(s) are after local training.
+Both are distances between distributions. Label skew is the total variation distance of a client's labels from the
+pooled labels; drift is how far apart the clients' probabilities q = σ(s) are after local training.
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ from fedsparse.errors import DataError
 def label_skew(label_counts: np.ndarray) -> np.ndarray:
     """Total variation distance of each client's label distribution from the pooled one: ½ Σ_y |p_k(y) − p(y)|.
 
-    0 for a client whose labels are mixed like everybody's; 1 − c/C for one of c of C classes, where all are equally
-    many and it holds its own in equal parts; never 1, for its images are in the pool too.
+    0 for a client with the pooled label distribution; 1 − c/C for one that holds c of C classes in equal parts, where
+    all classes are equally large; never 1, since its images are in the pool too.
 
     Args:
         label_counts: images of each client and class, (clients, classes), as from `partition.label_counts`.
@@ -32,7 +32,7 @@ def label_skew(label_counts: np.ndarray) -> np.ndarray:
 
 
 def disagreement(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How often the masks of two clients differ at a weight, and why: by coin tosses, and by drift.
+    """How often the masks of two clients differ at a weight: by sampling noise, and by drift.
 
     For m_i ~ Bernoulli(q_i) and m_j ~ Bernoulli(q_j), drawn independently,
 

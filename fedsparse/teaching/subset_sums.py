@@ -1,8 +1,8 @@
-"""How well a subset of random numbers can add up to a target: what is known of sparse subnetworks rests on this.
+"""How well a subset of random numbers can add up to a target: the lemma behind results on sparse subnetworks.
 
 Pruning a random network can stand in for training it because a kept subset of random weights adds up to nearly any
-wanted weight (Pensia et al., NeurIPS 2020, after Lueker, Random Structures & Algorithms 1998): of n numbers uniform in
-[−1, 1], n = O(log 1/ε) suffice for all targets in [−½, ½] at once, up to ε, with high probability.
+required weight (Pensia et al., NeurIPS 2020, after Lueker, Random Structures & Algorithms 1998): of n numbers uniform
+in [−1, 1], n = O(log 1/ε) suffice for all targets in [−½, ½] at once, up to ε, with high probability.
 """
 
 import math
@@ -12,7 +12,7 @@ import numpy as np
 from fedsparse.entropy import binary_entropy
 from fedsparse.errors import SettingError
 
-MOST = 40
+MAX_NUMBERS = 40
 """Numbers of which the subsets can be searched: two halves of 2²⁰ subsets each."""
 
 
@@ -31,22 +31,24 @@ def best_errors(numbers: np.ndarray, targets: np.ndarray, ones: int | None = Non
         (t,) distances.
 
     Raises:
-        SettingError: more than `MOST` numbers, or no subset of that size.
+        SettingError: more than `MAX_NUMBERS` numbers, or no subset of that size.
     """
-    if len(numbers) > MOST or (ones is not None and not 0 <= ones <= len(numbers)):
-        raise SettingError(f"at most {MOST} numbers, and subsets of 0 to {len(numbers)} of them, can be searched")
+    if len(numbers) > MAX_NUMBERS or (ones is not None and not 0 <= ones <= len(numbers)):
+        raise SettingError(
+            f"at most {MAX_NUMBERS} numbers, and subsets of 0 to {len(numbers)} of them, can be searched"
+        )
     half = len(numbers) // 2
     left, right = _sums(numbers[:half]), _sums(numbers[half:])
     if ones is None:
         left, right = [np.concatenate(left)], [np.concatenate(right)]
     nearest = np.full(len(targets), np.inf)
-    for a, some in enumerate(left):
+    for a, left_sums in enumerate(left):
         if ones is None or 0 <= ones - a < len(right):
             partners = np.sort(right[0 if ones is None else ones - a])
             for t, target in enumerate(targets):
-                wanted = target - some
-                above = np.searchsorted(partners, wanted).clip(0, len(partners) - 1)
-                gaps = np.minimum(np.abs(partners[above] - wanted), np.abs(partners[above - 1] - wanted))
+                required = target - left_sums
+                above = np.searchsorted(partners, required).clip(0, len(partners) - 1)
+                gaps = np.minimum(np.abs(partners[above] - required), np.abs(partners[above - 1] - required))
                 nearest[t] = min(nearest[t], gaps.min())
     return nearest
 

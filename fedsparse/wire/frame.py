@@ -1,4 +1,4 @@
-"""The frame of every message and file: a header that says what it is, and a checksum over all.
+"""The frame of every message and file: a header that says what it holds, and a checksum over all.
 
     magic "FSP1" | kind | codec | round | n | layout | reference | payload length | checksum     34 bytes
     payload
@@ -30,7 +30,7 @@ class Kind(IntEnum):
     MASK = 2
     NETWORK = 3
     RELAY = 4
-    WEIGHTS = 16  # from here on those of weight_codec.py
+    WEIGHTS = 16  # from here on those of weights.py
     VOTES = 17
     UPDATE = 18
     SIGNS = 19
@@ -41,7 +41,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Header:
-    """What a header says, once it has been checked."""
+    """The fields of a header, once they have been checked."""
 
     codec: str
     round: int
@@ -85,7 +85,7 @@ def kind_of(message: bytes) -> int:
 
 
 def claim_of(update: bytes) -> tuple[int, int]:
-    """Client and number of samples that an update says it is from: every report begins so.
+    """The client and the number of samples that an update claims: every report begins with them.
 
     Raises:
         MessageError: as `header_of`, of whatever kind it may be, or too short to say.

@@ -2,9 +2,9 @@
 
 A message is a header (`frame.py`) and a payload, in one of three codecs:
 
-- `packed`: bits as they are, 8 a byte; what "1 bit per parameter" means.
+- `packed`: bits as they are, 8 per byte; what "1 bit per parameter" means.
 - `shared`: for masks alone, candidates that both ends draw (`shared_randomness.py`).
-- `context`: a range coder (constriction) with one distribution a context. A context is a number that both ends derive
+- `context`: a range coder (constriction) with one distribution per context. A context is a number that both ends derive
   from what they both hold: for a mask, the level of θ there; for θ and for a network file, the layer. Its distribution
   is counted by the encoder and travels in the payload, quantized to 16 bits.
 
@@ -79,7 +79,7 @@ class MaskBroadcast:
 
 @dataclass(frozen=True)
 class Report:
-    """What a client says beside its mask; 16 bytes on the wire."""
+    """What a client reports beside its mask; 16 bytes on the wire."""
 
     client: int
     samples: int

@@ -1,6 +1,6 @@
 """A trained network as one file: architecture, seed, coded mask. The random weights grow from the seed.
 
-Where weights were trained, there is no mask: the file holds them as float32.
+Where weights were trained, the file holds them as float32 in place of a mask.
 """
 
 import json

@@ -1,7 +1,7 @@
-"""Symbols to bits and back, two ways: packed as they are, or range coded with one distribution a context.
+"""Symbols to bits and back: packed as they are, or range coded with one distribution per context.
 
-The range coder is constriction's (Bamler, 2022). Frequencies are counted by the encoder, quantized to 16 bits and put
-in front of the coded symbols, so that both ends build the very same distributions from the very same whole numbers.
+The range coder is constriction's (Bamler, 2022). The encoder counts frequencies, quantizes them to 16 bits and puts
+them in front of the coded symbols, so that both ends build the same distributions from the same whole numbers.
 """
 
 import constriction
@@ -22,24 +22,24 @@ def unpack_bits(body: bytes, count: int) -> np.ndarray:
     return np.unpackbits(np.frombuffer(body, np.uint8), count=count)
 
 
-def pack_levels(levels: np.ndarray, top: int) -> bytes:
-    """Whole numbers 0 … top, (n,) uint8, each in as few bits as `top` needs."""
-    return pack_bits(np.unpackbits(levels[:, None], axis=1)[:, -top.bit_length() :])
+def pack_levels(levels: np.ndarray, max_level: int) -> bytes:
+    """Whole numbers 0 … max_level, (n,) uint8, each in as few bits as `max_level` needs."""
+    return pack_bits(np.unpackbits(levels[:, None], axis=1)[:, -max_level.bit_length() :])
 
 
-def unpack_levels(body: bytes, n: int, top: int) -> np.ndarray:
-    """The inverse of `pack_levels`. Raises `MessageError` for a wrong length, or a number above `top`."""
-    width = top.bit_length()
+def unpack_levels(body: bytes, n: int, max_level: int) -> np.ndarray:
+    """The inverse of `pack_levels`. Raises `MessageError` for a wrong length, or a number above `max_level`."""
+    width = max_level.bit_length()
     bits = np.zeros((n, 8), np.uint8)
     bits[:, -width:] = unpack_bits(body, n * width).reshape(n, width)
     levels = np.packbits(bits, axis=1)[:, 0]
-    if levels.max() > top:
-        raise MessageError(f"a level of θ above the highest, {top}")
+    if levels.max() > max_level:
+        raise MessageError(f"a level of θ above the highest, {max_level}")
     return levels
 
 
 class Contexts:
-    """Which symbols share a distribution: the order that brings them together, found once for all that is coded so.
+    """Which symbols share a distribution: the order that groups them, found once for all masks of a round.
 
     Args:
         numbers: the context of each symbol, (n,) integers from 0 to 255.
@@ -61,7 +61,7 @@ class Contexts:
 
 
 def _models(tables: np.ndarray) -> list:
-    """One distribution a row of cumulative 16-bit frequencies."""
+    """One distribution per row of cumulative 16-bit frequencies."""
     rows = np.diff(tables.astype(np.int64), axis=1, prepend=0, append=65535)
     return [constriction.stream.model.Categorical(row / 65535, perfect=False) for row in rows]
 

@@ -1,18 +1,20 @@
 """A sampled mask for little more than its KL divergence from θ: coding with shared randomness.
 
-Client and server hold θ, and draw from it the same numbered candidates, from one Philox stream a client and round. The
-client picks one, likelier the likelier it is under σ(s) and the less likely under θ, and sends its number; the server
-draws that one alone. What is paid for is the choice and not the noise of sampling: about KL(σ(s) ‖ θ).
+Client and server hold θ, and draw the same numbered candidates from it, with one Philox stream per client and round.
+The client chooses one, with a probability that grows with its likelihood under σ(s) relative to θ, and sends its
+number; the server draws that candidate alone. The message costs the choice and not the noise of sampling: about KL(σ(s)
+‖ θ).
 
-- *Blocks.* 2^bits candidates serve a few bits of KL less than `bits`, so the mask is cut into blocks of that much.
+- *Blocks.* 2^bits candidates suffice for a KL a few bits smaller than `bits`, so the mask is cut into such blocks.
   Parameter j belongs to block j mod B: every block has its share of every layer, so all have nearly the same KL, and no
   borders are sent, only a length.
-- *Choice.* Candidate k wins that has the smallest T_k / w_k, where w_k is its importance weight and T_1 < T_2 < … are
-  the ordered times of as many exponential clocks: ordered random coding (Theis & Yosri, ICML 2022). The mask's law is
-  that of minimal random coding (Havasi et al., 2019), but small numbers win more often, and are sent in fewer bits.
-- *Bias.* With finitely many candidates the mean of the masks is not σ(s): it stays behind, towards θ, by 10 to 20 %
-  of the way with 3 bits to spare, and by less with more to spare, at a higher rate.
-- *Numbers.* k is sent as its length in binary, range coded with the frequencies met so far, and its further bits.
+- *Choice.* The client chooses the candidate k with the smallest T_k / w_k, where w_k is its importance weight and
+  T_1 < T_2 < … are the ordered times of as many exponential clocks: ordered random coding (Theis & Yosri, ICML 2022).
+  The mask's law is that of minimal random coding (Havasi et al., 2019), but small numbers are chosen more often, and
+  are sent in fewer bits.
+- *Bias.* With finitely many candidates the mean of the masks is not σ(s): it lies between θ and
+  σ(s), 10 to 20 % of the way short of σ(s) with 3 spare bits, and closer with more, at a higher rate.
+- *Numbers.* k is sent as its length in binary, range coded with the frequencies seen so far, and its further bits.
 
 The body of a message:
 
@@ -37,15 +39,15 @@ from fedsparse.randomness import philox, uniforms
 BITS = 8
 SPARE = 3
 UNIT = 16
-"""Uniforms in one step of Philox's counter, four words of four: what a block's length is a multiple of."""
-MOST_LENGTH = 256 * UNIT
+"""Uniforms in one step of Philox's counter, four words of four. A block's length is a multiple of it."""
+MAX_LENGTH = 256 * UNIT
 CHUNK = 2**19
-"""Uniforms that are drawn at once; the processor's cache likes them few."""
+"""Uniforms that are drawn at once; few enough for a processor's cache."""
 HEAD = struct.Struct("<BI")
 
 
 class Key(NamedTuple):
-    """Whose candidates: the same at both ends, and never twice."""
+    """Key of a stream of candidates: the same at both ends, and never used twice."""
 
     seed: int
     round: int
@@ -53,7 +55,7 @@ class Key(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """What a client chose: with θ and a key, all that its mask is made of."""
+    """A client's choice: with θ and a key, it determines the mask."""
 
     length: int
     """Parameters in a block, a multiple of 16."""
@@ -81,20 +83,20 @@ def encode(q: np.ndarray, p: np.ndarray, key: Key, bits: int = BITS, spare: floa
     # log w = Σ mⱼ (logit qⱼ − logit pⱼ), up to what all candidates of a block have in common.
     gains = _blocks((np.log(q / (1 - q)) - np.log(likely / (1 - likely))).astype(np.float32), length)
 
-    many = 2**bits - 1
+    count = 2**bits - 1
     stream = philox(key.seed, "shared", key.round, key.client)
     numbers, mask = np.empty(len(limits), np.int64), np.empty(limits.shape, np.bool_)
-    step = max(1, CHUNK // (many * length))
+    step = max(1, CHUNK // (count * length))
     for start in range(0, len(limits), step):
         part = slice(start, start + step)
-        some = len(limits[part])
-        candidates = _uniforms(stream, some * many * length).reshape(some, many, length) < limits[part, None]
+        rows = len(limits[part])
+        candidates = _uniforms(stream, rows * count * length).reshape(rows, count, length) < limits[part, None]
         # Not a product of matrices: these sums are the same for any number of threads.
         weights = np.einsum("bkl,bl->bk", candidates.astype(np.float32), gains[part])
-        clocks = -np.log(uniforms(some * many, *_clocks(key), start)).reshape(some, many) / np.arange(many, 0, -1)
+        clocks = -np.log(uniforms(rows * count, *_clocks(key), start)).reshape(rows, count) / np.arange(count, 0, -1)
         chosen = np.argmax(weights - np.log(np.cumsum(clocks, axis=1)), axis=1)
         numbers[part] = chosen + 1
-        mask[part] = candidates[np.arange(some), chosen]
+        mask[part] = candidates[np.arange(rows), chosen]
     head = HEAD.pack(length // UNIT - 1, _checksum(_unblock(mask, len(q))))
     return head + encode_numbers(numbers.tolist(), bits)
 
@@ -130,12 +132,12 @@ def draw(choice: Choice, p: np.ndarray, key: Key, bits: int = BITS) -> np.ndarra
     """The mask of a choice, (n,) uint8: of each block, the candidate of its number and no other."""
     limits = _blocks(_thresholds(p), choice.length)
     stream = philox(key.seed, "shared", key.round, key.client)
-    mask, steps, here = np.empty(limits.shape, np.bool_), choice.length // UNIT, 0
+    mask, steps, position = np.empty(limits.shape, np.bool_), choice.length // UNIT, 0
     for block, number in enumerate(choice.numbers):
-        there = (block * (2**bits - 1) + number - 1) * steps
-        stream.advance(there - here)
+        target = (block * (2**bits - 1) + number - 1) * steps
+        stream.advance(target - position)
         mask[block] = _uniforms(stream, choice.length) < limits[block]
-        here = there + steps
+        position = target + steps
     return _unblock(mask, len(p))
 
 
@@ -159,7 +161,7 @@ def _clocks(key: Key) -> tuple[int, str, int, int]:
 def _length(n: int, kl: float, most: float) -> int:
     """Parameters a block, for about `most` bits of KL in each: a multiple of 16 that fits n and, as units, a byte."""
     units = round(most * n / max(kl, 1e-9) / UNIT)
-    return UNIT * max(1, min(units, -(-n // UNIT), MOST_LENGTH // UNIT))
+    return UNIT * max(1, min(units, -(-n // UNIT), MAX_LENGTH // UNIT))
 
 
 def _blocks(values: np.ndarray, length: int) -> np.ndarray:
@@ -182,19 +184,19 @@ def _checksum(mask: np.ndarray) -> int:
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
-def _length_model(met: list[int]) -> constriction.stream.model.Categorical:
-    """Distribution of the next number's length, from how often each has been met, and half a time more."""
-    return constriction.stream.model.Categorical(np.array(met) + 0.5, perfect=False)
+def _length_model(seen: list[int]) -> constriction.stream.model.Categorical:
+    """Distribution of the next number's length, from how often each has been seen, plus a half."""
+    return constriction.stream.model.Categorical(np.array(seen) + 0.5, perfect=False)
 
 
 def encode_numbers(numbers: Sequence[int], bits: int = BITS) -> bytes:
     """Numbers 1 … 2^bits − 1: of each its length in binary, then what follows its leading one."""
     encoder = constriction.stream.queue.RangeEncoder()
-    met = [0] * bits
+    seen = [0] * bits
     for number in numbers:
         rest = number.bit_length() - 1
-        encoder.encode(rest, _length_model(met))
-        met[rest] += 1
+        encoder.encode(rest, _length_model(seen))
+        seen[rest] += 1
         if rest:
             encoder.encode(number - (1 << rest), constriction.stream.model.Uniform(1 << rest))
     return encoder.get_compressed().astype("<u4").tobytes()
@@ -205,12 +207,12 @@ def decode_numbers(body: bytes, count: int, bits: int = BITS) -> list[int]:
     if len(body) % 4:
         raise MessageError("the coded numbers are cut off")
     decoder = constriction.stream.queue.RangeDecoder(np.frombuffer(body, "<u4").astype(np.uint32))
-    met = [0] * bits
+    seen = [0] * bits
     numbers = []
     try:
         for _ in range(count):
-            rest = int(decoder.decode(_length_model(met)))
-            met[rest] += 1
+            rest = int(decoder.decode(_length_model(seen)))
+            seen[rest] += 1
             further = int(decoder.decode(constriction.stream.model.Uniform(1 << rest))) if rest else 0
             numbers.append((1 << rest) + further)
     except AssertionError as error:

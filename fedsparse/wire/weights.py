@@ -1,6 +1,6 @@
-"""Weights and their updates to bytes and back: what rivals send that train weights, not masks.
+"""Weights and their updates to bytes and back, for baselines that train weights instead of masks.
 
-The messages have the header of `codec`, and are refused for the same reasons. Its two codecs mean here:
+Messages have the header of `frame.py`, and are refused for the same reasons. The two codecs mean here:
 
 - `packed`: 32 bits a number; symbols in as few whole bits as they need.
 - `context`: floats deflated by zstd, their first bytes together, then their second, and so on, because exponents repeat
@@ -22,9 +22,9 @@ from fedsparse.wire.frame import Kind, check_same, message_of, open_message, unp
 from fedsparse.wire.masks import Report, network_description
 from fedsparse.wire.range_coder import Contexts, pack_levels, range_decode, range_encode, unpack_levels
 
-LARGEST = 1024.0
+MAX_ABS = 1024.0
 """No weight or update is larger: beyond it, training has diverged."""
-MOST_VOTES = 2047
+MAX_VOTES = 2047
 """Largest sum of votes that is range coded: a 16-bit distribution has no room for many more symbols."""
 REPORT = struct.Struct("<IIf")
 VOTES = struct.Struct("<I")
@@ -63,7 +63,7 @@ def encode_votes(sums: np.ndarray, round: int, layout: Layout, codec: str) -> by
     top = int(np.abs(sums.astype(np.int64)).max())
     if top > max(0, round - 1):
         raise MessageError(f"a sum of {top} votes before round {round}")
-    if top > MOST_VOTES or codec == "packed":
+    if top > MAX_VOTES or codec == "packed":
         return message_of(Kind.VOTES, "packed", round, layout, 0, VOTES.pack(top) + sums.astype(_width(top)).tobytes())
     coded = range_encode(sums + top, Contexts.one(layout.n), 2 * top + 1) if top else b""
     return message_of(Kind.VOTES, codec, round, layout, 0, VOTES.pack(top) + coded)
@@ -78,7 +78,7 @@ def decode_votes(message: bytes, layout: Layout) -> WeightBroadcast:
         if len(body) != layout.n * _width(top).itemsize:
             raise MessageError(f"{len(body)} bytes of votes where {layout.n * _width(top).itemsize} were expected")
         sums = np.frombuffer(body, _width(top)).astype(np.int32)
-    elif not 0 < top <= min(MOST_VOTES, max(0, header.round - 1)):
+    elif not 0 < top <= min(MAX_VOTES, max(0, header.round - 1)):
         sums = np.zeros(layout.n, np.int32)
     else:
         sums = range_decode(body, Contexts.one(layout.n), 2 * top + 1) - top
@@ -155,8 +155,8 @@ def decode_weight_network(message: bytes, layout: Layout) -> Weights:
 
 
 def _answer(kind: Kind, body: bytes, report: Report, broadcast: WeightBroadcast, codec: str) -> bytes:
-    told = REPORT.pack(report.client, report.samples, report.loss)
-    return message_of(kind, codec, broadcast.round, broadcast.layout, broadcast.checksum, told + body)
+    head = REPORT.pack(report.client, report.samples, report.loss)
+    return message_of(kind, codec, broadcast.round, broadcast.layout, broadcast.checksum, head + body)
 
 
 def _answered(message: bytes, kind: Kind, broadcast: WeightBroadcast) -> tuple[str, Report, bytes]:
@@ -173,9 +173,9 @@ def _answered(message: bytes, kind: Kind, broadcast: WeightBroadcast) -> tuple[s
 
 
 def _floats(values: np.ndarray, codec: str) -> bytes:
-    if not np.all(np.abs(values) <= LARGEST):
+    if not np.all(np.abs(values) <= MAX_ABS):
         raise MessageError(
-            f"weights and updates are finite and at most {LARGEST:g}: training has diverged, lower weight_lr"
+            f"weights and updates are finite and at most {MAX_ABS:g}: training has diverged, lower weight_lr"
         )
     raw = np.ascontiguousarray(values, "<f4")
     if codec == "packed":
