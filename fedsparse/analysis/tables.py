@@ -16,9 +16,12 @@ def plus_minus(values: "Sequence[float] | pandas.Series", digits: int = 1) -> st
     return f"{mean:.{digits}f}" + ("" if math.isnan(half) else f" ± {half:.{digits}f}")
 
 
-def scored(guess: Mapping[str, float], measured: Mapping[str, float], digits: int = 2) -> "pandas.DataFrame":
+def scored(
+    guess: Mapping[str, float], measured: "Mapping[str, float] | pandas.Series", digits: int = 2
+) -> "pandas.DataFrame":
     """One row per quantity of `measured`: `guessed`, `measured`, and how far the guess is `off by`."""
     import pandas
 
-    table = pandas.DataFrame({"guessed": {name: guess[name] for name in measured}, "measured": measured}, dtype=float)
+    found = {str(name): value for name, value in measured.items()}
+    table = pandas.DataFrame({"guessed": {name: guess[name] for name in found}, "measured": found}, dtype=float)
     return table.assign(**{"off by": (table["guessed"] - table["measured"]).abs()}).round(digits)
