@@ -1,6 +1,6 @@
-"""(j) What can clients do that are let in and lie? Some of ten send the opposite of the mask that they trained.
+"""(j) What can registered clients do that lie? Some of ten send the opposite of the mask that they trained.
 
-A mask is a vote: it moves θ by at most 1/K a weight, and cannot carry a number that drowns the others.
+A mask is one vote: it moves θ by at most 1/K per weight, and cannot outweigh the others.
 """
 
 import statistics

@@ -1,4 +1,4 @@
-"""The deployment: what the proxy lets through, what the units and the guide name, what the drill leaves behind."""
+"""The deployment: the proxy passes on a node's calls only, the units and the guide name what exists, processes stop."""
 
 import http.server
 import inspect
@@ -37,9 +37,9 @@ def drill(monkeypatch):
 
 
 @pytest.fixture
-def started(drill, tmp_path):
-    with drill.Started(tmp_path) as started:
-        yield started
+def processes(drill, tmp_path):
+    with drill.Processes(tmp_path) as processes:
+        yield processes
 
 
 def fleet_calls() -> set[str]:
@@ -49,7 +49,7 @@ def fleet_calls() -> set[str]:
     return set(re.findall(r"/v1/fleet/([a-z-]+)", inspect.getsource(fleet_http_client)))
 
 
-def test_the_proxy_knows_every_call_of_a_node_but_registering():
+def test_the_proxy_passes_on_every_call_of_a_node_but_registering():
     (allowed,) = re.findall(r"\^/v1/fleet/\(([^)]+)\)\$", (FOLDER / "nginx.conf").read_text())
     assert set(allowed.split("|")) == fleet_calls() - {"register-node"}
 
@@ -72,7 +72,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
 
 
 @needs("nginx", "openssl")
-def test_the_proxy_lets_a_nodes_calls_through_and_nothing_else(drill, started, tmp_path):
+def test_the_proxy_lets_a_nodes_calls_through_and_nothing_else(drill, processes, tmp_path):
     drill.credentials(tmp_path)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     server.asked = []
@@ -80,19 +80,19 @@ def test_the_proxy_lets_a_nodes_calls_through_and_nothing_else(drill, started, t
     context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    door = drill.free_port()
+    port = drill.free_port()
     config = tmp_path / "nginx.conf"
-    config.write_text(drill.nginx_config(tmp_path, f"127.0.0.1:{door}", f"127.0.0.1:{server.server_port}"))
-    started.start("nginx", *drill.nginx_command(config))
-    drill.until(lambda: drill.listens(door), 20, "nginx listens")
+    config.write_text(drill.nginx_config(tmp_path, f"127.0.0.1:{port}", f"127.0.0.1:{server.server_port}"))
+    processes.start("nginx", *drill.nginx_command(config))
+    drill.until(lambda: drill.listens(port), 20, "nginx listens")
     try:
         calls = [f"/v1/fleet/{call}" for call in sorted(fleet_calls() - {"register-node"})]
         large = b"x" * 3_000_000
-        assert [drill.ask(tmp_path, path, door, large) for path in calls] == [(200, large)] * len(calls)
+        assert [drill.ask(tmp_path, path, port, large) for path in calls] == [(200, large)] * len(calls)
         assert server.asked == calls
-        shut = [*(f"/v1/control/{call}" for call in drill.CONTROL), *drill.DETOURS, "/v1/fleet/get-run/x", "/"]
-        assert {path: drill.ask(tmp_path, path, door)[0] for path in shut} == dict.fromkeys(shut, 404)
-        assert drill.ask(tmp_path, calls[0], door, method="GET")[0] == 403
+        refused = [*(f"/v1/control/{call}" for call in drill.CONTROL), *drill.DETOURS, "/v1/fleet/get-run/x", "/"]
+        assert {path: drill.ask(tmp_path, path, port)[0] for path in refused} == dict.fromkeys(refused, 404)
+        assert drill.ask(tmp_path, calls[0], port, method="GET")[0] == 403
         assert server.asked == calls, "nothing else came through"
     finally:
         server.shutdown()
@@ -154,17 +154,17 @@ def test_the_units_environment_has_every_switch():
 
 
 def test_what_was_started_is_stopped_whatever_happens(drill, tmp_path):
-    started = drill.Started(tmp_path)
+    processes = drill.Processes(tmp_path)
 
     def fail():
-        with started:
-            started.start("ends", "sleep", 60)
-            started.start("ended", "true").wait()
+        with processes:
+            processes.start("ends", "sleep", 60)
+            processes.start("ended", "true").wait()
             raise RunError("something else")
 
     with pytest.raises(RunError, match="something else"):
         fail()
-    assert {name: process.poll() for name, process in started.processes.items()} == {"ends": -15, "ended": 0}
+    assert {name: process.poll() for name, process in processes.running.items()} == {"ends": -15, "ended": 0}
 
 
 @pytest.mark.parametrize("document", ["deployment.md", "scale.md"])

@@ -1,8 +1,8 @@
 """`python flower_app/deployment/drill.py`: a federation with TLS, node keys and a proxy, on this machine, from nothing.
 
 It makes the credentials, starts a SuperLink, nginx and three SuperNodes on loopback, trains, compares every byte with
-the engine in one process, and then tries each door that has to be shut. One line a check. What it started it stops,
-whatever happens; what it wrote lies in a temporary folder and goes with it. Without nginx, what needs it is left out.
+the run in one process, and then tries every access that has to be refused. It prints one line per check. In the end it
+stops what it started, whatever happens, and removes its temporary folder. Without nginx, the proxy is not tried.
 """
 
 import http.client
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from started import Started, listens, tool, until
+from processes import Processes, listens, tool, until
 
 from fedsparse import Experiment, FedsparseError, RunError, run
 from fedsparse.federation import Run
@@ -45,14 +45,14 @@ DETOURS = (
 
 
 class Deployment:
-    """What docs/deployment.md sets up by hand: credentials, a SuperLink, and nginx in front of it."""
+    """The set-up of docs/deployment.md: credentials, a SuperLink, and nginx in front of it."""
 
-    def __init__(self, folder: Path, started: Started, proxied: bool) -> None:
-        self.folder, self.started = folder, started
+    def __init__(self, folder: Path, processes: Processes, proxied: bool) -> None:
+        self.folder, self.processes = folder, processes
         self.superlink = free_port()
-        self.door = free_port() if proxied else self.superlink
+        self.port = free_port() if proxied else self.superlink
         credentials(folder)
-        started.start(
+        processes.start(
             "superlink",
             *("flower-superlink", "--host", "127.0.0.1", "--port", self.superlink),
             *("--database", folder / "state.db", "--enable-supernode-auth"),
@@ -62,9 +62,9 @@ class Deployment:
         until(lambda: listens(self.superlink), 60, "the SuperLink listens")
         if proxied:
             config = folder / "nginx.conf"
-            config.write_text(nginx_config(folder, f"127.0.0.1:{self.door}", f"127.0.0.1:{self.superlink}"))
-            started.start("nginx", *nginx_command(config))
-            until(lambda: listens(self.door), 20, "nginx listens")
+            config.write_text(nginx_config(folder, f"127.0.0.1:{self.port}", f"127.0.0.1:{self.superlink}"))
+            processes.start("nginx", *nginx_command(config))
+            until(lambda: listens(self.port), 20, "nginx listens")
 
     def key(self, name: str) -> Path:
         """A new key of a node; its public half lies beside it."""
@@ -73,23 +73,23 @@ class Deployment:
         return path
 
     def flwr(self, who: str, port: int, *arguments: object) -> subprocess.CompletedProcess:
-        """A `flwr` command from a home of its own, which knows an address and ca.crt and nothing else."""
-        home = self.started.home(who)
+        """Run `flwr` with an FLWR_HOME of its own, which holds an address and ca.crt and nothing else."""
+        home = self.processes.home(who)
         connection = f'[superlink.here]\naddress = "127.0.0.1:{port}"\nroot-certificates = "{self.folder / "ca.crt"}"\n'
         (home / "config.toml").write_text(connection)
-        return self.started.call(who, "flwr", *arguments)
+        return self.processes.call(who, "flwr", *arguments)
 
     def register(self, who: str, key: Path) -> None:
-        """Tell the SuperLink of a node's public key; raises `RunError` unless it is taken."""
+        """Register a node's public key at the SuperLink; raises `RunError` if it is refused."""
         said = self.flwr(who, self.superlink, "supernode", "register", f"{key}.pub", "here", "--format", "json")
         if not json.loads(said.stdout or "{}").get("success"):
-            raise RunError(f"the SuperLink did not take {key.name}.pub: {one_line(said.stdout + said.stderr)}")
+            raise RunError(f"the SuperLink refused {key.name}.pub: {one_line(said.stdout + said.stderr)}")
 
     def node(self, name: str, *options: object, partition: int = 0) -> subprocess.Popen:
         """Start a SuperNode."""
-        return self.started.start(
+        return self.processes.start(
             name,
-            *("flower-supernode", "--superlink", f"127.0.0.1:{self.door}", "--port", free_port(), *options),
+            *("flower-supernode", "--superlink", f"127.0.0.1:{self.port}", "--port", free_port(), *options),
             *("--max-retries", 2, "--node-config", f"partition-id={partition}"),
         )
 
@@ -98,25 +98,25 @@ class Deployment:
         return ("--root-certificates", ca or self.folder / "ca.crt", "--auth-supernode-private-key", key)
 
     def federation(self, who: str, experiment: Experiment) -> Run:
-        """Start a run, wait for its end, and read what it left; raises `RunError` unless all masks were used."""
+        """Start a run, wait for its end, and read its results; raises `RunError` unless all masks were used."""
         settings = [part for k, v in experiment.settings.items() for part in ("--run-config", f"{k}={json.dumps(v)}")]
         said = self.flwr(who, self.superlink, "run", HERE.parent, "here", "--stream", *settings)
         listed = json.loads(self.flwr(who, self.superlink, "list", "here", "--format", "json").stdout or "{}")
         status = listed["runs"][0]["status"] if listed.get("runs") else "not started"
         if status != "finished:completed":  # `flwr run` itself exits with 0 whatever became of the run
             raise RunError(f"the run is {status}: {one_line(said.stdout + said.stderr)[-400:]}")
-        done = run(experiment)  # it is there, whole: this reads it
+        done = run(experiment)  # reads the finished run
         if set(done.history.frame["cohort"]) != {experiment.clients}:
             raise RunError(f"masks were lost: {list(done.history.frame['cohort'])} of {experiment.clients} were used")
         return done
 
     def refused(self, name: str, expected: str) -> str:
-        """What a SuperNode that must not come in says, once it has given up; raises `RunError` if it came in."""
-        process = self.started.processes[name]
-        until(lambda: process.poll() is not None, 60, f"{name} gives up: it should be refused, and is not")
-        said = self.started.log(name)
+        """The error of a SuperNode that must be refused, once it has given up; raises `RunError` if it was not."""
+        process = self.processes.running[name]
+        until(lambda: process.poll() is not None, 60, f"{name} is refused")
+        said = self.processes.log(name)
         if process.returncode == 0 or not (found := re.search(expected, said)):
-            raise RunError(f"{name} ended otherwise than refused: {one_line(said)[-400:]}")
+            raise RunError(f"{name} was not refused as expected: {one_line(said)[-400:]}")
         return found[0]
 
 
@@ -127,7 +127,7 @@ def credentials(folder: Path) -> None:
 
 
 def nginx_config(folder: Path, listen: str, superlink: str) -> str:
-    """nginx.conf with its names filled in, everything in one folder."""
+    """nginx.conf with its placeholders filled in; all files are in one folder."""
     text = (HERE / "nginx.conf").read_text()
     names = {"KEYS": folder, "LOGS": folder, "STATE": folder, "LISTEN": listen, "SUPERLINK": superlink}
     for name, value in names.items():
@@ -136,7 +136,7 @@ def nginx_config(folder: Path, listen: str, superlink: str) -> str:
 
 
 def ask(folder: Path, path: str, port: int, body: bytes = b"", method: str = "POST") -> tuple[int, bytes]:
-    """Status and body of a call of this very path, sent as it is written, by somebody who has nothing but ca.crt."""
+    """Status and body of a call by somebody who has only ca.crt; the path is sent exactly as written."""
     context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
     connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
     connection.putrequest(method, path)
@@ -150,7 +150,7 @@ def ask(folder: Path, path: str, port: int, body: bytes = b"", method: str = "PO
 
 
 def one_line(text: str) -> str:
-    """Without the frames that Flower draws around what it says."""
+    """Flower's output in one line, without the frames that it draws."""
     return " ".join(re.sub("[─│╭╮╰╯]", " ", text).split())
 
 
@@ -171,33 +171,32 @@ def check(what: str, saw: object = "") -> None:
     print(f"ok  {what}" + (f": {saw}" if saw != "" else ""), flush=True)
 
 
-def drill(folder: Path, started: Started) -> None:
-    """Raises `RunError` at the first thing that is not as it should be."""
+def drill(folder: Path, processes: Processes) -> None:
+    """Raises `RunError` at the first check that fails."""
     proxied = shutil.which("nginx") is not None
     if not proxied:
-        print("--  nginx is not installed: nodes go to the SuperLink itself, and the proxy is not tried", flush=True)
-    here = Deployment(folder, started, proxied)
+        print("--  nginx is not installed: nodes connect to the SuperLink directly, and no proxy is tried", flush=True)
+    here = Deployment(folder, processes, proxied)
     keys = [here.key(f"node{k}") for k in NODES]
     for k, key in enumerate(keys):
         here.register("operator", key)
         here.node(f"node{k}", *here.credential(key), partition=k)
     check(f"{len(keys)} node keys registered, {len(keys)} SuperNodes started" + " through nginx" * proxied)
 
-    engine = run(FEDERATION.replace(out=str(folder / "engine")))
+    in_process = run(FEDERATION.replace(out=str(folder / "in_process")))
     flower = here.federation("operator", FEDERATION.replace(out=str(folder / "flower")))
-    files = [(r.folder / "network.fsp").read_bytes() for r in (engine, flower)]
-    if theta(engine) != theta(flower) or files[0] != files[1]:
-        raise RunError("θ or network.fsp is not that of the engine in one process")
-    check(
-        f"{FEDERATION.rounds} rounds, every mask used; θ and network.fsp are the engine's", f"{len(files[0]):,} bytes"
-    )
+    files = [(r.folder / "network.fsp").read_bytes() for r in (in_process, flower)]
+    if theta(in_process) != theta(flower) or files[0] != files[1]:
+        raise RunError("θ or network.fsp is not that of the run in one process")
+    equal = "θ and network.fsp are those of the run in one process"
+    check(f"{FEDERATION.rounds} rounds, every mask used; {equal}", f"{len(files[0]):,} bytes")
 
     (folder / "other").mkdir()
     credentials(folder / "other")
-    stranger = here.key("stranger")
+    unregistered = here.key("unregistered")
     activate = r"Failed to activate SuperNode"
-    doors = {
-        "a key that nobody registered": (activate, *here.credential(stranger)),
+    attempts = {
+        "a key that nobody registered": (activate, *here.credential(unregistered)),
         "a key whose node is online already": (activate, *here.credential(keys[0])),
         "no key": (r"404 Not Found|SuperNode registration is disabled.*", "--root-certificates", folder / "ca.crt"),
         "plaintext": (r"400 Bad Request|Server disconnected without sending a response", "--insecure"),
@@ -205,48 +204,48 @@ def drill(folder: Path, started: Started) -> None:
             r"CERTIFICATE_VERIFY_FAILED", *here.credential(keys[0], folder / "other" / "ca.crt"),
         ),
     }  # fmt: skip
-    for what, (_, *options) in doors.items():
+    for what, (_, *options) in attempts.items():
         here.node(what, *options)
-    for what, (expected, *_) in doors.items():
+    for what, (expected, *_) in attempts.items():
         check(f"refused: {what}", here.refused(what, expected))
 
     if proxied:
         paths = [f"/v1/control/{call}" for call in CONTROL] + list(DETOURS)
-        statuses = {path: ask(folder, path, here.door)[0] for path in paths}
+        statuses = {path: ask(folder, path, here.port)[0] for path in paths}
         if wrong := {path: status for path, status in statuses.items() if status not in (400, 403, 404)}:
-            raise RunError(f"the proxy lets through what it should not: {wrong}")
+            raise RunError(f"the proxy passes on paths that it should refuse: {wrong}")
         check(
             f"refused by the proxy: {len(paths)} paths to the control and runtime APIs", sorted(set(statuses.values()))
         )
-        said = here.flwr("node0-home", here.door, "list", "here")
+        said = here.flwr("node0-home", here.port, "list", "here")
         if said.returncode == 0 or "404 Not Found" not in said.stderr:
             raise RunError(f"`flwr list` through the proxy: {one_line(said.stdout + said.stderr)}")
         check("refused by the proxy: flwr list, with a node's address and ca.crt", "404 Not Found")
 
     print("--  and without a proxy, with nothing but the SuperLink's address and ca.crt:", flush=True)
     if ask(folder, "/v1/runtime/acquire-task", here.superlink)[0] != 200:
-        raise RunError("the runtime API asks who is there: docs/deployment.md says that it does not")
-    check("open: the SuperLink's runtime API asks nobody who he is", 200)
-    here.register("stranger", stranger)
-    check("open: the control API takes a stranger's key")
-    taken = here.federation("stranger", FEDERATION.replace(rounds=1, out=str(folder / "stolen")))
-    check("open: and a stranger's run, whose code all three nodes ran", f"{taken.network_bytes:,} bytes of network")
+        raise RunError("the runtime API refuses the call: docs/deployment.md says that it does not")
+    check("open: the SuperLink's runtime API asks for no credentials", 200)
+    here.register("outsider", unregistered)
+    check("open: the control API registers an outsider's key")
+    taken = here.federation("outsider", FEDERATION.replace(rounds=1, out=str(folder / "outsider")))
+    check("open: and it starts an outsider's run, whose code all three nodes ran", f"{taken.network_bytes:,} bytes")
 
 
 def main() -> int:
-    """The drill, in a folder that does not stay: 0, or 1 and a line that says what is not as it should be."""
+    """The drill, in a temporary folder: returns 0, or 1 after a line that says which check failed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped then, too
     with tempfile.TemporaryDirectory(prefix="fedsparse-", ignore_cleanup_errors=True) as folder:
         try:
-            with Started(Path(folder)) as started:
-                drill(Path(folder), started)
+            with Processes(Path(folder)) as processes:
+                drill(Path(folder), processes)
         except FedsparseError as error:
             print(f"NO  {error}", flush=True)
             return 1
         except KeyboardInterrupt:
             print("stopped", flush=True)
             return 130
-    print("everything that should be shut is shut, and what was started is stopped", flush=True)
+    print("every access that should be refused was refused; every process is stopped", flush=True)
     return 0
 
 
