@@ -2,23 +2,28 @@
 
 from typing import TYPE_CHECKING, Any
 
+from fedsparse.analysis.plots.style import LABELS
+
 if TYPE_CHECKING:
     import pandas
 
 
 def in_words(table: "pandas.DataFrame | pandas.Series", decimals: int = 3) -> str:
-    """One clause per row, for an alt text: "λ = 0: accuracy 0.987, uplink 0.35; λ = 3: accuracy 0.985, uplink 0.153".
+    """One clause per row, for an alt text: "λ = 0: density 0.497, KL 0.011; λ = 3: density 0.09, KL 0.008".
 
     Args:
-        table: its index names the rows, by numbers or by words; its columns name the values. A series has one value.
+        table: its index names the rows, by numbers or by words; its columns name the values, those of
+            `fedsparse.history.COLUMNS` by their labels. A series has one value per row.
         decimals: of the values, at most.
     """
     frame = table.to_frame("") if table.ndim == 1 else table
-    name = f"{frame.index.name} = " if frame.index.name else ""
     rows = []
     for label, row in frame.iterrows():
-        values = ", ".join(f"{column} {_value(value, decimals)}".strip() for column, value in row.items())
-        rows.append(f"{name}{_value(label, 6)}: {values}")
+        name = label if isinstance(label, str) else f"{frame.index.name or 'row'} = {_value(label, 6)}"
+        values = ", ".join(
+            f"{LABELS.get(column, column)} {_value(value, decimals)}".strip() for column, value in row.items()
+        )
+        rows.append(f"{name}: {values}")
     return "; ".join(rows)
 
 

@@ -1,4 +1,4 @@
-"""Exercises of notebook 08: what it costs in all."""
+"""Exercises of notebook 08: the total communication cost."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -36,11 +36,11 @@ def total_megabytes(answer: Callable[[pandas.DataFrame], float]) -> bool:
 
 def megabytes_to(answer: Callable[[pandas.DataFrame, float], float]) -> bool:
     """Exercise: from a history and a target to the megabytes until it was first reached, NaN if it never was."""
-    never = "Where the target is never reached, the answer is NaN: not 0, and not the whole bill."
+    never = "Where the target is never reached, the answer is NaN: not 0, and not the cost of all rounds."
     return _with_nan(
         answer,
         [
-            ((SHORT, 0.2), 0.0015, "The round that reaches the target has to be paid for too; to reach is ≥."),
+            ((SHORT, 0.2), 0.0015, "The round that reaches the target counts too; to reach is ≥."),
             ((LONG, 0.65), 0.1607, "It counts when the target was reached first, even if the accuracy fell again."),
             ((GAPS, 0.9), 0.0005, "Rounds without an evaluation have NaN for an accuracy, and bytes all the same."),
             ((LONG, 0.95), math.nan, never),
@@ -49,7 +49,7 @@ def megabytes_to(answer: Callable[[pandas.DataFrame, float], float]) -> bool:
 
 
 def break_even(answer: Callable[[np.ndarray, np.ndarray], float]) -> bool:
-    """Exercise: from bytes of each round, twice, to the first round from which on the second has cost less in all."""
+    """Exercise: from the bytes per round of two methods to the first round from which on the second has cost less."""
     return _with_nan(
         answer,
         [
@@ -59,7 +59,7 @@ def break_even(answer: Callable[[np.ndarray, np.ndarray], float]) -> bool:
                 "What counts is the sum so far, not the round's own bytes; round 1 is the first.",
             ),
             (([5, 5, 5], [1, 1, 1]), 1, "A method that is cheaper from the start is ahead from the very first round."),
-            (([1, 5, 5, 5], [3, 3, 3, 3]), 3, "As much is not yet less."),
+            (([1, 5, 5, 5], [3, 3, 3, 3]), 3, "Equal is not yet less."),
             (([5, 1, 9, 9], [4, 4, 1, 1]), 3, "From which *on*: a lead that is lost again does not count."),
             (
                 ([1, 1, 1], [5, 1, 1]),
@@ -73,10 +73,12 @@ def break_even(answer: Callable[[np.ndarray, np.ndarray], float]) -> bool:
 def _with_nan(answer: Callable[..., float], cases: list[tuple[tuple, float, str]]) -> bool:
     """As `verdict`, where NaN is a right answer, and lists come as arrays; −1 stands for NaN, and never is one."""
 
-    def told(*arguments):
+    def with_minus_one(*arguments):
         value = answer(*(np.array(a) if isinstance(a, list) else a for a in arguments))
         if value is ...:
             return value
         return -1.0 if math.isnan(value) else value
 
-    return verdict(told, [(given, -1.0 if math.isnan(right) else right, hint) for given, right, hint in cases])
+    return verdict(
+        with_minus_one, [(given, -1.0 if math.isnan(right) else right, hint) for given, right, hint in cases]
+    )

@@ -1,4 +1,4 @@
-"""Exercises of notebook 07: clients that differ."""
+"""Exercises of notebook 07: non-IID clients."""
 
 from collections.abc import Callable
 
@@ -12,32 +12,40 @@ def skew(answer: Callable[[np.ndarray], np.ndarray]) -> bool:
     return verdict(
         answer,
         [
-            ((np.array([[3, 3], [5, 5]]),), np.zeros(2), "Clients that are mixed like the pool are at distance 0."),
+            (
+                (np.array([[3, 3], [5, 5]]),),
+                np.zeros(2),
+                "Clients with the pooled label distribution are at distance 0.",
+            ),
             (
                 (np.array([[4, 0], [0, 4]]),),
                 np.array([0.5, 0.5]),
-                "What one class has too much, another has too little: count it once.",
+                "An excess in one class is a deficit in another: count it once.",
             ),
             (
                 (np.array([[8, 0], [1, 1]]),),
                 np.array([0.1, 0.4]),
-                "The pool is of images, not of clients: a large client weighs more in it.",
+                "The pool consists of images, not of clients: a large client weighs more in it.",
             ),
-            ((np.array([[2, 2, 0], [2, 0, 2]]),), np.array([0.25, 0.25]), "Each client's row is made to add up to 1."),
+            (
+                (np.array([[2, 2, 0], [2, 0, 2]]),),
+                np.array([0.25, 0.25]),
+                "Normalize the row of each client, so that it adds up to 1.",
+            ),
         ],
     )
 
 
 def owners(answer: Callable[[int, int, int], tuple[int, int]]) -> bool:
-    """Exercise: clients, classes a client, classes; to the (fewest, most) owners of a class, (0, 0) if it cannot be."""
+    """Exercise: from clients, classes per client and classes to the (fewest, most) owners of a class, or (0, 0)."""
     return verdict(
         answer,
         [
-            ((10, 2, 10), (2, 2), "Clients times classes a client: so many places, shared by the classes."),
-            ((7, 3, 10), (2, 3), "Where the places do not go round evenly, some classes have one owner more."),
+            ((10, 2, 10), (2, 2), "Clients times classes per client: so many places, shared by the classes."),
+            ((7, 3, 10), (2, 3), "Where the places cannot be shared equally, some classes have one owner more."),
             ((4, 2, 10), (0, 0), "Every class needs an owner, and there have to be places for all of them."),
             ((3, 5, 4), (0, 0), "No client can hold more classes than there are."),
-            ((30, 1, 10), (3, 3), "Clients times classes a client: so many places, shared by the classes."),
+            ((30, 1, 10), (3, 3), "Clients times classes per client: so many places, shared by the classes."),
         ],
     )
 
@@ -51,7 +59,7 @@ def same_owner(answer: Callable[[float, int], float]) -> bool:
             (
                 (1e12, 8),
                 1 / 8,
-                "With a huge α every client has the same share: the second image meets the first by luck.",
+                "With a huge α every client has the same share: the two owners are independent.",
             ),
             ((1.0, 2), 2 / 3, "The first image makes its owner's α larger by one, as in a Pólya urn."),
             ((0.1, 10), 0.55, "Before the first image the αs add up to clients times α; after it, to one more."),

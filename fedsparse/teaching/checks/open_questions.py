@@ -43,27 +43,39 @@ def counting_bound(answer: Callable[[float, float], float]) -> bool:
 
 
 def living(answer: Callable[[np.ndarray, np.ndarray], tuple[int, int]]) -> bool:
-    """Exercise: masks of two layers without biases, (h, i) and (o, h), to the living ones of each."""
+    """Exercise: masks of two layers without biases, (h, i) and (o, h), to the connected ones of each."""
     first = np.array([[1, 0], [1, 1], [0, 0], [0, 1]], np.uint8)
     second = np.array([[1, 0, 1, 0], [0, 0, 1, 1]], np.uint8)
     rng = np.random.default_rng(1)
-    some, more = ((rng.random(shape) < 0.15).astype(np.uint8) for shape in ((12, 6), (4, 12)))
+    sparse, denser = ((rng.random(shape) < 0.15).astype(np.uint8) for shape in ((12, 6), (4, 12)))
     return verdict(
         answer,
         [
-            ((np.ones((2, 3), int), np.ones((1, 2), int)), (6, 2), "Where everything is kept, everything lives."),
+            (
+                (np.ones((2, 3), int), np.ones((1, 2), int)),
+                (6, 2),
+                "Where everything is kept, everything is connected.",
+            ),
             (
                 (np.eye(2, dtype=int), np.array([[1, 0]])),
                 (1, 1),
-                "A unit that no output listens to: what enters it is dead.",
+                "Where no output uses a unit, the ones that enter it are dead.",
             ),
-            ((np.array([[1], [0]]), np.array([[1, 1]])), (1, 1), "A unit that nothing enters: what leaves it is dead."),
+            (
+                (np.array([[1], [0]]), np.array([[1, 1]])),
+                (1, 1),
+                "Where a unit receives nothing, the ones that leave it are dead.",
+            ),
             (
                 (first, second),
                 _alive(first, second),
                 "Both ways: rows of the first mask belong to columns of the second.",
             ),
-            ((some, more), _alive(some, more), "Both ways: rows of the first mask belong to columns of the second."),
+            (
+                (sparse, denser),
+                _alive(sparse, denser),
+                "Both ways: rows of the first mask belong to columns of the second.",
+            ),
         ],
     )
 

@@ -1,4 +1,4 @@
-"""Exercises of notebook 09: far below a bit."""
+"""Exercises of notebook 09: far below one bit per parameter."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ def importance_weights(answer: Callable[[np.ndarray, np.ndarray, np.ndarray], np
     return verdict(
         answer,
         [
-            ((half, half, masks), np.full(3, 1 / 3), "Where nothing was learned, every candidate weighs the same."),
+            ((half, half, masks), np.full(3, 1 / 3), "Where nothing was learned, all candidates have the same weight."),
             (
                 (moved, held, masks),
                 np.array([144, 14, 84]) / 242,  # 3/2 · 8/7, 1/4 · 2/3 and 3/2 · 2/3, times 84
@@ -31,15 +31,15 @@ def importance_weights(answer: Callable[[np.ndarray, np.ndarray, np.ndarray], np
 
 
 def number_cost(answer: Callable[[np.ndarray], float]) -> bool:
-    """Exercise: from numbers of 1 or more to bits a number: entropy of their lengths in binary, and what follows."""
+    """Exercise: from numbers of 1 or more to bits per number: entropy of their binary lengths, and further digits."""
     return verdict(
         answer,
         [
-            ((np.array([1, 1, 1, 1]),), 0.0, "A number that is always 1 says nothing, and costs nothing."),
+            ((np.array([1, 1, 1, 1]),), 0.0, "A number that is always 1 carries no information, and costs nothing."),
             (
                 (np.array([4, 5, 6, 7]),),
                 2.0,
-                "With lengths all alike, only what follows the leading one is paid.",
+                "Where all lengths are equal, only the digits after the leading one cost bits.",
             ),
             ((np.array([1, 2, 1, 3]),), 1.5, "The length costs its entropy; of l binary digits, the first is known."),
             ((np.array([1, 1, 2, 3, 4, 7, 6, 5]),), 2.75, "Means over the numbers, both of them, in bits."),
