@@ -1,6 +1,7 @@
 """The project as a whole: environments in step, links that resolve, a README that runs, no machine named."""
 
 import itertools
+import json
 import os
 import re
 import subprocess
@@ -93,3 +94,9 @@ def test_the_python_of_the_readme_runs(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=one_thread)
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"bytes down, \d+ bytes up", done.stdout)) == 3
+
+
+def test_the_figure_of_the_readme_is_the_committed_one():
+    figure = json.loads((ROOT / "figures/index.json").read_text(encoding="utf-8"))["05_rounds.png"]
+    assert f"![{figure['alt']}](figures/05_rounds.png)" in README
+    assert figure["caption"] in README
