@@ -21,6 +21,7 @@ from processes import Processes, listens, tool, until
 
 from fedsparse import Experiment, FedsparseError, RunError, run
 from fedsparse.federation import Run
+from fedsparse.flower.run_config import FlowerSettings, to_run_config
 from fedsparse.flower.superlink import free_port
 
 HERE = Path(__file__).parent
@@ -99,7 +100,8 @@ class Deployment:
 
     def federation(self, who: str, experiment: Experiment) -> Run:
         """Start a run, wait for its end, and read its results; raises `RunError` unless all masks were used."""
-        settings = [part for k, v in experiment.settings.items() for part in ("--run-config", f"{k}={json.dumps(v)}")]
+        config = to_run_config(experiment, FlowerSettings(node_wait=300, reply_timeout=300))  # the machine may be busy
+        settings = [part for k, v in config.items() for part in ("--run-config", f"{k}={json.dumps(v)}")]
         said = self.flwr(who, self.superlink, "run", HERE.parent, "here", "--stream", *settings)
         listed = json.loads(self.flwr(who, self.superlink, "list", "here", "--format", "json").stdout or "{}")
         status = listed["runs"][0]["status"] if listed.get("runs") else "not started"

@@ -20,7 +20,7 @@ Fault = Callable[[bytes], bytes | None]
 
 
 def killed(update: bytes) -> None:
-    """Its process was killed, or hangs: nothing arrives."""
+    """Its process was killed: nothing arrives."""
 
 
 def raising(update: bytes) -> bytes:
@@ -34,7 +34,7 @@ def garbage(update: bytes) -> bytes:
 
 
 def truncated(update: bytes) -> bytes:
-    """The connection ends early: half of the bytes arrive."""
+    """The connection ends early: half arrives."""
     return update[: len(update) // 2]
 
 
@@ -48,6 +48,7 @@ def stale() -> Fault:
     sent: list[bytes] = []
 
     def repeat(update: bytes) -> bytes:
+        """The first update arrives again, every time."""
         sent.append(update)
         return sent[0]
 
