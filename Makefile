@@ -8,14 +8,17 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint notebooks course site bundle explorer paper bench bench-gpu flower-simulation flower-deployment lab clean
+.PHONY: help demo check test lint notebooks course site bundle explorer reproduce bench bench-gpu flower-simulation flower-deployment lab clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-18s%s\n", $$1, $$2}'
 
 demo: $(READY) ## FedPM against regularized training on digits: an executed notebook, figures, a table
 	@echo "Six runs of 40 rounds, then one table: two to three minutes on two free cores. Stopped, the same call goes on."
-	$(BIN)/python -m fedsparse notebook 05_fedpm_vs_regularized --to runs/demo
+	$(BIN)/python -m fedsparse notebook 05_fedpm_vs_regularized to=runs/demo
+
+check: lint ## style, types and every fast test, in two minutes
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test: lint ## everything that CI checks: style, types, tests, notebooks
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -40,7 +43,7 @@ bundle: $(READY) ## all that a classroom without a network needs, with every whe
 explorer: $(READY) ## the λ explorer as one page, figures/lambda_explorer.html, from the kept sweep
 	$(BIN)/python -m fedsparse explorer figures/lambda_explorer.html
 
-paper: $(READY) ## the papers' experiments: the next missing runs, then docs/reproduction.md; stop it when you like
+reproduce: $(READY) ## the papers' experiments: the next missing runs, then docs/reproduction.md; stop it when you like
 	$(BIN)/python -m fedsparse reproduce
 
 bench: $(READY) ## time everything; the table of benchmarks/RESULTS.md (a quarter of an hour, on a quiet machine)
@@ -52,7 +55,7 @@ bench-gpu: $(READY) ## the papers' CIFAR-10 setting on a CUDA GPU
 flower-simulation: $(READY) ## digits, 10 clients, 5 rounds through `flwr run`: the same bytes as in one process
 	$(BIN)/python -m fedsparse flower simulate rounds=5
 
-flower-deployment: $(READY) ## a federation with TLS, node keys and a proxy on this machine; every door tried
+flower-deployment: $(READY) ## a federation with TLS, node keys and a proxy on this machine, and every wrong way in tried
 	$(BIN)/python flower_app/deployment/drill.py
 
 lab: $(READY) ## open the notebooks in JupyterLab

@@ -6,16 +6,14 @@ which data, scale and seeds it came from.
 """
 
 import itertools
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsparse.analysis.explorer.sweep import write_details
-from fedsparse.analysis.sweeps import attempt_all, collect, summary
-from fedsparse.errors import FedsparseError, SettingError
-from fedsparse.experiment import PRESETS, Experiment, nearest
+from fedsparse.analysis.sweeps import Failed, attempt_all, collect
+from fedsparse.experiment import PRESETS, Experiment
 from fedsparse.federation import Run
 
 if TYPE_CHECKING:
@@ -110,23 +108,25 @@ STUDIES = {
 }
 
 
-def main(argv: Sequence[str]) -> int:
-    """Do a study; returns the exit code: 0 done, 2 a mistake in the call or a run that failed."""
-    try:
-        name, places = _read(argv)
-    except FedsparseError as error:
-        print(f"fedsparse.analysis.studies: {error}", file=sys.stderr)
-        return 2
+def carry_out(name: str, places: Mapping[str, str] | None = None) -> list[Run | Failed]:
+    """Do a study, write its table and draw its figure; returns the outcome of every run.
+
+    Args:
+        name: of `STUDIES`.
+        places: `data_root` and `out`, where they are not the defaults.
+
+    Raises:
+        RunError: the table cannot be written.
+    """
     study = STUDIES[name]
     members = list(study.members())
-    outcomes = attempt_all([Experiment.of(settings | places) for _, settings in members])
+    outcomes = attempt_all([Experiment.of({**settings, **(places or {})}) for _, settings in members])
     kept = Path("data/results") / f"{name}.csv"
     table = collect(outcomes, kept)
     if study.explored:
         write_details([o for o in outcomes if isinstance(o, Run)], kept.with_suffix(".json"))
-    print(summary(outcomes).to_string(index=False, na_rep=""))
     _draw(name, study, labelled(table, [labels for labels, _ in members]))
-    return 2 if table["failed"].notna().any() else 0
+    return outcomes
 
 
 def labelled(table: "pandas.DataFrame", labels: Sequence[tuple[str, ...]]) -> "pandas.DataFrame":
@@ -135,18 +135,6 @@ def labelled(table: "pandas.DataFrame", labels: Sequence[tuple[str, ...]]) -> "p
     number = starts.cumsum() - 1
     line, panel = [label[-1] for label in labels], [label[0] if len(label) > 1 else "" for label in labels]
     return table.assign(line=[line[i] for i in number], panel=[panel[i] for i in number])
-
-
-def _read(argv: Sequence[str]) -> tuple[str, dict[str, str]]:
-    names = [a for a in argv if "=" not in a]
-    if len(names) != 1 or names[0] not in STUDIES:
-        wanted = nearest(names[0], STUDIES) if names else ""
-        raise SettingError(f"name one study of {', '.join(STUDIES)}{wanted}")
-    places = dict(a.split("=", 1) for a in argv if "=" in a)
-    for place in places:
-        if place not in ("data_root", "out"):
-            raise SettingError(f"{place!r} cannot be set here: a study takes data_root=… and out=… only")
-    return names[0], places
 
 
 def _draw(name: str, study: Study, table: "pandas.DataFrame") -> None:
@@ -165,7 +153,3 @@ def _draw(name: str, study: Study, table: "pandas.DataFrame") -> None:
     caption = f"Mean over seeds, band: their range. {scale}; PyTorch {first['torch']}. python -m fedsparse study {name}"
     plots.save(figure, name, alt=f"Accuracy of the expected network at the end, and all bytes. {alt}.", caption=caption,
                folder="figures", notebook=f"python -m fedsparse study {name}", parameters=settings)  # fmt: skip
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

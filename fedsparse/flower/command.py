@@ -1,12 +1,12 @@
-"""`python -m fedsparse flower simulate [preset=NAME] [name=value ...]`: a federation through `flwr run`, and checked.
+"""Run a federation through `flwr run`, then in this process, and compare the two byte for byte.
 
-The app runs under Flower as it would elsewhere; a SuperLink is started for it and is gone when it is done. The same
-federation is then run in this process: the two have to leave the same network, byte for byte, from the same updates.
+    python -m fedsparse flower simulate [preset=NAME] [name=value …] [timeout=SECONDS]
+
+The settings are those of python -m fedsparse; timeout is what Flower may take [600]. The app runs under Flower as it
+would elsewhere; a SuperLink is started for it and stopped with it. Call it in the folder that holds flower_app/.
 """
 
-import argparse
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -22,35 +22,29 @@ from fedsparse.flower.run_config import FlowerSettings, to_run_config
 from fedsparse.flower.superlink import SuperLink
 from fedsparse.history import History
 from fedsparse.run_folder import RunFolder
-from fedsparse.tools.overrides import combinations
+from fedsparse.tools.overrides import TRAINING, CommandLine
 
 APP = Path("flower_app")
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command line; returns the exit code: 0 done and equal, 1 not, 2 a mistake in the call."""
-    parser = argparse.ArgumentParser(prog="python -m fedsparse flower", description=__doc__.split("\n\n")[0])
-    parser.add_argument("what", choices=["simulate"], help="a simulation, compared with the run in one process")
-    parser.add_argument("settings", nargs="*", metavar="name=value", help="settings, as of python -m fedsparse")
-    parser.add_argument("--timeout", type=float, default=600, help="seconds that Flower may take (default: 600)")
-    options = parser.parse_intermixed_args(argv)
+    """Simulate and compare; returns the exit code: 0 done and equal, 1 not.
+
+    Raises:
+        FedsparseError: a mistake in the call.
+    """
+    line = CommandLine(argv, words={"action": ("simulate",)})
+    timeout = line.option("timeout", 600.0)
+    settings = line.settings(TRAINING)
+    preset = settings.pop("preset", None)
+    experiment = Experiment.of(settings, preset=preset)
+    if not (APP / "pyproject.toml").exists():
+        raise RunError(f"no {APP} here: call this from the folder that holds it")
     try:
-        (settings,) = combinations(options.settings, multirun=False)
-        experiment = Experiment.of(settings, preset=settings.pop("preset", None))
-        if not (APP / "pyproject.toml").exists():
-            raise RunError(f"no {APP} here: call this from the folder that holds it")
+        print(simulate(experiment, APP, timeout))
     except FedsparseError as error:
-        print(f"fedsparse.flower: {error}", file=sys.stderr)
-        return 2
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is stopped then, too
-    try:
-        print(simulate(experiment, APP, options.timeout))
-    except FedsparseError as error:
-        print(f"fedsparse.flower: {error}", file=sys.stderr)
+        print(f"fedsparse: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nfedsparse.flower: stopped, and Flower's processes with it", file=sys.stderr)
-        return 130
     return 0
 
 
@@ -97,7 +91,3 @@ def _same_state(one: Experiment, other: Experiment) -> bool:
 
 def _timeless(history: History) -> str:
     return History([{**row, "seconds": 0.0} for row in history]).to_csv()
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,10 @@
-"""`python -m fedsparse doctor`: what is installed, which devices and data sets are there, PASS or FAIL a need."""
+"""Check this machine: installed packages, devices, the folder of runs, data sets.
 
-import argparse
+    python -m fedsparse doctor [data_root=FOLDER]
+
+PASS or FAIL stands before each thing that fedsparse needs, -- before what it can do without.
+"""
+
 import importlib
 import os
 import platform
@@ -10,18 +14,24 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from fedsparse.experiment import TORCHVISION_DATASETS, Experiment
+from fedsparse.tools.overrides import CommandLine
 
 NEEDED = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "constriction", "hydra-core", "joblib", "filelock")
-NOTEBOOKS = ("jupyterlab", "ipykernel", "ipywidgets", "papermill", "matplotlib", "seaborn")
+OPTIONAL = {
+    "notebooks": (
+        "jupyterlab", "ipykernel", "ipywidgets", "papermill", "nbformat", "nbclient", "matplotlib", "seaborn",
+    ),
+    "flower": ("flwr",),
+    "site": ("sphinx",),
+}  # fmt: skip
+"""By extra: what only this part of fedsparse needs."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Print the report; returns 1 if anything that fedsparse cannot do without is missing, else 0."""
-    parser = argparse.ArgumentParser(prog="python -m fedsparse doctor", description=__doc__)
-    parser.add_argument(
-        "--data-root", default=Experiment().data_root, help="folder of data sets (default: %(default)s)"
-    )
-    options = parser.parse_args(argv)
+    line = CommandLine(argv)
+    root = line.option("data_root", Experiment().data_root)
+    line.settings()
     failed = 0
 
     def report(ok: bool | None, what: str, detail: str) -> None:
@@ -32,15 +42,14 @@ def main(argv: Sequence[str]) -> int:
     report(sys.version_info >= (3, 11), "python", f"{platform.python_version()} on {platform.platform()} (needs 3.11)")
     for name in NEEDED:
         report(*_package(name))
-    for name in NOTEBOOKS:
-        ok, what, detail = _package(name)
-        report(ok or None, what, detail if ok else "not installed: only the notebooks need it")
+    for extra, packages in OPTIONAL.items():
+        for name in packages:
+            ok, what, detail = _package(name)
+            report(ok or None, what, detail if ok else f"{detail}; needed for: pip install 'fedsparse[{extra}]'")
     report(*_trains())
-    for what, detail in _devices():
-        report(None, what, detail)
     here = Path(Experiment().out)
     report(_writable(here), "folder of runs", f"{here.resolve()}")
-    for what, detail in _data(Path(options.data_root)):
+    for what, detail in [*_devices(), *_data(Path(root).expanduser())]:
         report(None, what, detail)
     print(f"\n{'All needs are met.' if not failed else f'{failed} of the needs are not met.'}")
     return 1 if failed else 0
@@ -90,7 +99,3 @@ def _data(root: Path) -> list[tuple[str, str]]:
         there = bool(folder) and any(p.is_file() for p in (root / folder).rglob("*"))
         found.append((f"data: {name}", f"in {root / folder}" if there else "downloaded on first use"))
     return found + [(f"data: {p.stem}", str(p)) for p in sorted(root.glob("*.npz"))]
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,118 +1,119 @@
-"""The command line: `python -m fedsparse lam=1`, or a sweep: `python -m fedsparse --multirun lam=0,0.1,1 seed=0,1,2`.
+"""Train one federation, or every combination of several values.
 
-Hydra composes settings and launches sweeps. Mistakes are caught before Hydra sees them: one line, exit code 2.
+    python -m fedsparse [preset=NAME] [name=value …]            one run
+    python -m fedsparse --multirun lam=0,1,5 seed=0,1,2         a sweep of every combination, on all cores
+    python -m fedsparse --show preset=demo lam=2                the settings that this would have; nothing is run
+
+Runs resume: the same command goes on from the last finished round. Text such as out=FOLDER is taken as the shell passes
+it; in a sweep its commas separate values, so a folder with a comma in its name needs a single run. A sweep also takes
+the settings of Hydra's launchers, as in hydra/launcher=submitit_slurm or hydra.launcher.n_jobs=2.
 """
 
 import hashlib
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import hydra
-from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+import yaml
 
 from fedsparse.analysis.sweeps import Failed, collect, summary
-from fedsparse.errors import FedsparseError, TargetWarning
-from fedsparse.experiment import PRESETS, SETTINGS, Experiment, allowed
+from fedsparse.errors import FedsparseError, SettingError, TargetWarning
+from fedsparse.experiment import PRESETS, SETTINGS, Experiment, allowed, help_of
 from fedsparse.federation import Run, run
 from fedsparse.history import History
 from fedsparse.run_folder import RunFolder
-from fedsparse.tools.overrides import combinations
+from fedsparse.tools.overrides import MULTIRUN, TRAINING, CommandLine
 
-CONFIG = {
-    "defaults": [
-        "_self_",
-        {"preset": None},
-        {"override hydra/launcher": "joblib"},
-        {"override hydra/job_logging": "none"},
-        {"override hydra/hydra_logging": "none"},
-    ],
-    **{name: f.default for name, f in SETTINGS.items()},
-    # Run folders are ours: Hydra is to leave nothing beside them.
-    "hydra": {"output_subdir": None, "run": {"dir": "."}, "sweep": {"dir": "${out}", "subdir": "."}},
-}
+SHOW = "--show"
+HYDRA = re.compile(r"[+~]*hydra[./]")
+"""What begins so is Hydra's own."""
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run what the arguments describe; returns the exit code: 0 done, 2 a mistake in the call, 130 interrupted."""
-    flags = {a for a in argv if a.startswith("-")}
-    if flags & {"-h", "--help"}:
-        print(_help())
+    """Run what the arguments describe; returns the exit code: 0 done, 1 some runs of a sweep failed."""
+    line = CommandLine(argv, switches=(MULTIRUN, SHOW))
+    hydra = [f"{name}={line.given.pop(name)}" for name in list(line.given) if HYDRA.match(name)]
+    if hydra and not line.multirun:
+        raise SettingError(f"{hydra[0]} is for sweeps: add {MULTIRUN}")
+    experiments = experiments_of(line)
+    if SHOW in line.switches:
+        print("\n".join(yaml.safe_dump(e.settings, sort_keys=False, allow_unicode=True) for e in experiments), end="")
         return 0
-    try:
-        if flags - {"-m", "--multirun", "-r", "--run"}:  # --cfg, --info and the like: Hydra answers, and nothing is run
-            _launch(argv)
-            return 0
-        experiments = experiments_of(argv)
-        for experiment in experiments:
-            with RunFolder(experiment):  # an unwritable or busy folder is refused before anything is launched
-                pass
-        _launch(argv)
-        outcomes = [_outcome(e) for e in experiments]
-    except FedsparseError as error:
-        print(f"fedsparse: {error}", file=sys.stderr)
-        return 2
-    except HydraException as error:
-        print(f"fedsparse: {str(error).splitlines()[0]}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "\nfedsparse: stopped; every finished round is kept, and the same command goes on from there",
-            file=sys.stderr,
-        )
-        return 130
-    done = [r for r in outcomes if isinstance(r, Run)]
-    if len(outcomes) > 1:
-        _print_comparison(outcomes, experiments[0])
-    elif done:
-        _print_run(done[0])
-    return 0 if len(done) == len(outcomes) else 2
+    if not line.multirun:
+        _print_run(_train(experiments[0]))
+        return 0
+    for experiment in experiments:
+        with RunFolder(experiment):  # an unwritable or busy folder is refused before anything is launched
+            pass
+    _launch(experiments, hydra)
+    outcomes = [_outcome(e) for e in experiments]
+    _print_comparison(outcomes, experiments[0])
+    return int(any(isinstance(o, Failed) for o in outcomes))
 
 
-def experiments_of(argv: Sequence[str]) -> list[Experiment]:
-    """Every experiment that a command line describes, checked.
+def experiments_of(line: CommandLine) -> list[Experiment]:
+    """Every experiment that a command line describes, each once.
 
     Raises:
-        SettingError: an argument that is no `name=value`, an unknown name, a bad value, or several values for a setting
-            without `--multirun`.
+        SettingError: an unknown name, a bad value, several values for a setting without `--multirun`.
     """
     found = []
-    for settings in combinations([a for a in argv if not a.startswith("-")], bool({"-m", "--multirun"} & set(argv))):
+    for settings in line.combinations(TRAINING):
         preset = str(settings.pop("preset")) if "preset" in settings else None
         found.append(Experiment.of(settings, preset=preset))
-    return found
+    return list(dict.fromkeys(found))
 
 
-def _launch(argv: Sequence[str]) -> None:
-    store = ConfigStore.instance()
-    store.store(name="fedsparse", node=CONFIG)
-    for name, settings in PRESETS.items():
-        store.store(group="preset", name=name, node=settings, package="_global_")
+def _train(experiment: Experiment) -> Run:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TargetWarning)  # the run's note is printed at the end
+        return run(experiment, progress=sys.stderr.isatty())
+
+
+def _launch(experiments: Sequence[Experiment], overrides: Sequence[str]) -> None:
+    """Let Hydra's launcher run the experiments, each by its number: so no value has to be quoted for Hydra."""
+    import hydra
+    from hydra.core.config_store import ConfigStore
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig
+
+    def job(config: DictConfig) -> None:
+        experiment = experiments[config.number]
+        try:
+            _train(experiment)
+        except FedsparseError as error:
+            print(f"fedsparse: {experiment.key}: {error}", file=sys.stderr)
+
+    out = Path(experiments[0].out).expanduser()
+    config = {
+        "defaults": [
+            "_self_",
+            {"override hydra/launcher": "joblib"},
+            {"override hydra/job_logging": "none"},
+            {"override hydra/hydra_logging": "none"},
+        ],
+        "number": 0,
+        "hydra": {"output_subdir": None, "sweep": {"dir": str(out).replace("${", "\\${"), "subdir": "."}},
+    }
+    ConfigStore.instance().store(name="fedsparse", node=config)
     # Hydra hides its own mistakes behind SystemExit unless it is asked for the whole error.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    sys.argv = [sys.argv[0], *argv]
-    hydra.main(version_base="1.3", config_path=None, config_name="fedsparse")(_job)()
-
-
-def _job(config: DictConfig) -> None:
-    settings = OmegaConf.to_container(config)
-    experiment = Experiment.of({str(k): v for k, v in settings.items()} if isinstance(settings, dict) else None)
+    numbers = ",".join(map(str, range(len(experiments))))
+    sys.argv = [sys.argv[0], MULTIRUN, f"number={numbers}", *overrides]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TargetWarning)  # the run's note is printed when all are done
-            run(experiment, progress=sys.stderr.isatty())
-    except FedsparseError as error:
-        print(f"fedsparse: {experiment.key}: {error}", file=sys.stderr)
+        hydra.main(version_base="1.3", config_path=None, config_name="fedsparse")(job)()
+    except HydraException as error:
+        raise SettingError(str(error).splitlines()[0]) from None
+    (out / "multirun.yaml").unlink(missing_ok=True)  # the table of the sweep says more
 
 
 def _outcome(experiment: Experiment) -> Run | Failed:
     folder = RunFolder(experiment).path
     file = folder / "history.csv"
-    history = History.from_csv(file.read_text()) if file.exists() else History()
+    history = History.from_csv(file.read_text(encoding="utf-8")) if file.exists() else History()
     if len(history) == experiment.rounds:
         return Run(experiment, folder, history)
     return Failed(experiment, f"{len(history)} of {experiment.rounds} rounds done")
@@ -140,19 +141,7 @@ def _print_run(done: Run) -> None:
         print(done.note)
 
 
-def _help() -> str:
-    lines = [
-        "python -m fedsparse [preset=NAME] [name=value ...]      one federation",
-        "python -m fedsparse --multirun lam=0,1,5 seed=0,1,2     every combination, on all cores",
-        "",
-        f"presets: {', '.join(PRESETS)}",
-        "settings:",
-    ]
-    lines += [f"  {n}={f.default}".ljust(28) + f"{f.metadata['help']} [{allowed(n)}]" for n, f in SETTINGS.items()]
-    return "\n".join(
-        [*lines, "", "--cfg job prints the composed settings; python -m fedsparse doctor checks this machine."]
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def details() -> str:
+    """For the help: presets and settings."""
+    lines = [f"  {n}={f.default}".ljust(28) + f"{help_of(n)} [{allowed(n)}]" for n, f in SETTINGS.items()]
+    return "\n".join([f"Presets: {', '.join(PRESETS)}", "", "Settings, with their defaults:", *lines])

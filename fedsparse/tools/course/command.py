@@ -1,44 +1,43 @@
-"""`python -m fedsparse course copies|site|bundle DEST`: what a class gets, made from the notebooks of this folder."""
+"""Make what a class gets from the notebooks and guides of this folder.
 
-import argparse
-import sys
+    python -m fedsparse course copies FOLDER                    notebooks for students, and for teachers
+    python -m fedsparse course site FOLDER                      the course as a site that needs no network
+    python -m fedsparse course bundle FOLDER [--no-wheels]      all that a classroom without a network needs
+
+--no-wheels leaves out the dependencies, which are gigabytes.
+"""
+
 from collections.abc import Sequence
 from pathlib import Path
 
-from fedsparse.errors import FedsparseError, RunError
+from fedsparse.errors import RunError
 from fedsparse.tools.course.bundle import pack
 from fedsparse.tools.course.copies import write_copies
 from fedsparse.tools.course.site import build
+from fedsparse.tools.overrides import CommandLine
 
 ROOT = Path(".")
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command line; returns the exit code: 0 done, 1 something could not be made, 2 a mistake in the call."""
-    parser = argparse.ArgumentParser(prog="python -m fedsparse course", description=__doc__)
-    parser.add_argument("what", choices=["copies", "site", "bundle"])
-    parser.add_argument("to", type=Path, metavar="DEST", help="a folder")
-    parser.add_argument(
-        "--no-wheels", action="store_true", help="bundle: leave out the dependencies, gigabytes of them"
-    )
-    options = parser.parse_args(argv)
+    """Make it; returns the exit code 0.
+
+    Raises:
+        FedsparseError: a mistake in the call, or something that could not be made.
+    """
+    words = {"product": ("copies", "site", "bundle"), "folder": ()}
+    line = CommandLine(argv, words=words, switches=("--no-wheels",))
+    line.settings()
+    product, to = line.words[0], Path(line.words[1])
+    if not (ROOT / "notebooks").is_dir() or not (ROOT / "docs").is_dir():
+        raise RunError("no notebooks/ and docs/ here: call it in the folder of the repository")
     try:
-        if not (ROOT / "notebooks").is_dir() or not (ROOT / "docs").is_dir():
-            raise RunError("no notebooks/ and docs/ here: call it in the folder of the repository")
-        if options.what == "copies":
-            print(f"{len(write_copies(ROOT, options.to))} notebooks in {options.to}")
-        elif options.what == "site":
-            print(build(ROOT, options.to))
+        if product == "copies":
+            print(f"{len(write_copies(ROOT, to))} notebooks in {to}")
+        elif product == "site":
+            print(build(ROOT, to))
         else:
-            print(pack(ROOT, options.to, wheels=not options.no_wheels))
-    except FedsparseError as error:
-        print(f"fedsparse.tools.course: {error}", file=sys.stderr)
-        return 1
+            print(pack(ROOT, to, wheels="--no-wheels" not in line.switches))
     except OSError as error:
-        print(f"fedsparse.tools.course: cannot write {error.filename or options.to}: {error.strerror}", file=sys.stderr)
-        return 1
+        raise RunError(f"cannot write {error.filename or to}: {error.strerror}") from None
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,29 @@
+"""Repeat a comparison whose results are kept in data/results/: its table there, its figure in figures/.
+
+    python -m fedsparse study NAME [data_root=FOLDER] [out=FOLDER]
+
+data_root is the folder of data sets, out that of run folders. What is finished in out is not done again.
+"""
+
+from collections.abc import Sequence
+
+from fedsparse.analysis.studies import STUDIES, carry_out
+from fedsparse.analysis.sweeps import Failed, summary
+from fedsparse.tools.overrides import CommandLine
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do a study; returns the exit code: 0 done, 1 some runs failed.
+
+    Raises:
+        FedsparseError: a mistake in the call, or a table that cannot be written.
+    """
+    line = CommandLine(argv, words={"study": STUDIES})
+    outcomes = carry_out(line.words[0], line.settings({"data_root": True, "out": True}))
+    print(summary(outcomes).to_string(index=False, na_rep=""))
+    return int(any(isinstance(o, Failed) for o in outcomes))
+
+
+def details() -> str:
+    """For the help: the studies."""
+    return "\n".join(["Studies:", *(f"  {name:<18}{study.question}" for name, study in STUDIES.items())])
