@@ -1,6 +1,7 @@
-"""Around notebooks: grids of parameters, stamps of their source, launch links, figures and their index."""
+"""Around notebooks: refreshes, grids of parameters, stamps of their code, launch links, figures and their index."""
 
 import json
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,13 +13,13 @@ import yaml
 from matplotlib.figure import Figure
 
 from fedsparse import RunError, SettingError
+from fedsparse.__main__ import main
 from fedsparse.analysis import plots
 from fedsparse.tools import notebooks
-from fedsparse.tools.notebooks.command import main
 from fedsparse.tools.notebooks.grid import members
-from fedsparse.tools.notebooks.launching import links, repository, with_launch, without_launch
+from fedsparse.tools.notebooks.launch_links import links, repository, with_launch_links, without_launch_links
 from fedsparse.tools.notebooks.refreshing import stale
-from fedsparse.tools.notebooks.stamps import modules
+from fedsparse.tools.notebooks.stamps import kept_results, parts
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -46,8 +47,9 @@ def division(tmp_path, monkeypatch) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_a_grid_runs_collects_and_names_what_failed(division, tmp_path, capsys):
-    call = ["division", "--multirun", "by=1,2,0", "ofs=[6,2]", "--to", "grid", "--jobs", "1"]
+    call = ["notebook", "division", "--multirun", "by=1,2,0", "ofs=[6,2]", "to=grid", "jobs=1"]
     assert main(call) == 1
     said = capsys.readouterr().out
     assert "ZeroDivisionError" in said
@@ -60,7 +62,7 @@ def test_a_grid_runs_collects_and_names_what_failed(division, tmp_path, capsys):
     folders = {p.parent.name for p in (tmp_path / "grid").rglob("*.ipynb")}
     assert [sum(f.startswith(f"by{by}-ofs6_2-") for f in folders) for by in (0, 1, 2)] == [1, 1, 1]
 
-    # What is finished is not done again, what failed is; other source is other work.
+    # What is finished is not done again, what failed is; other code is other work.
     assert main(call) == 1
     assert (tmp_path / "log").read_text() == "1 2 0 0 "
     write(division, ("parameters", "by: int = 2\nofs: list = [6]"), ("results", "{'quotient': sum(ofs) / max(by, 1)}"))
@@ -73,34 +75,85 @@ def test_a_grid_runs_collects_and_names_what_failed(division, tmp_path, capsys):
     [
         (["division", "--multirun", "bye=1,2"], "no parameter 'bye'; did you mean 'by'"),
         (["division", "--multirun", "by=1,x"], "by='x' is not like its default"),
-        (["division", "--multirun", "by"], "cannot read 'by'"),
+        (["division", "--multirun", "by"], "name=value"),
         (["division", "by=1,2"], "add --multirun"),
         (["division", "--multirun", "by=1,2,1"], "twice"),
-        (["division", "--multirun", "by=1,2", "--jobs", "0"], "at least 1"),
+        (["division", "--multirun", "by=1,2", "jobs=0"], "above 0"),
         (["division", "--multirun", "--in-place", "by=1"], "takes no parameters"),
         (["divisoin", "--multirun", "by=1"], "did you mean 'division'"),
     ],
 )
 def test_a_wrong_grid_is_refused_in_one_line_before_anything_runs(division, tmp_path, capsys, arguments, words):
-    assert main(arguments) in (1, 2)
+    assert main(["notebook", *arguments]) == 2
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1
     assert not (tmp_path / "log").exists()
 
 
+@pytest.mark.slow
 def test_a_result_that_has_a_parameters_name_is_refused(division, capsys):
     write(division, ("parameters", "by: int = 2"), ("results", "{'by': by}"))
-    assert main(["division", "--multirun", "by=1", "--to", "grid"]) == 1
+    assert main(["notebook", "division", "--multirun", "by=1", "to=grid"]) == 1
     assert "by is a parameter and a result" in capsys.readouterr().out
 
 
-def test_a_grid_needs_one_cell_of_results(tmp_path):
+def test_a_grid_needs_one_cell_of_results_and_known_parameters(tmp_path):
     notebook = write(tmp_path / "notebooks" / "silent.ipynb", ("parameters", "by: int = 2"))
     with pytest.raises(RunError, match="no cell tagged 'results'"):
         members(notebook, [{}], tmp_path)
     with pytest.raises(SettingError, match="did you mean 'by'"):
-        members(write(notebook, ("parameters", "by: int = 2"), ("results", "{}")), [{"bye": 1}], tmp_path)
+        notebooks.execute(notebook, tmp_path, {"bye": 1})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("multirun", [[], ["--multirun"]])
+def test_a_cell_that_takes_too_long_fails_and_leaves_no_kernel(division, tmp_path, capsys, multirun):
+    write(
+        division,
+        ("parameters", "by: int = 2\npid: str = '../pid'"),
+        ("", "import os, time\nopen(pid, 'w').write(str(os.getpid()))\ntime.sleep(60)"),
+        ("results", "{}"),
+    )
+    assert main(["notebook", "division", "by=1", "to=grid", "timeout=1", *multirun]) == 1
+    assert "longer than 1 seconds" in "".join(capsys.readouterr())
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+@pytest.mark.slow
+def test_a_refresh_replaces_the_notebook_whole_or_not_at_all(division, tmp_path, capsys):
+    (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/o/r"\n')
+    figure = (
+        "from matplotlib.figure import Figure\nfrom fedsparse.analysis import plots\n"
+        "plots.show(Figure(), 'made', alt='made', caption='', folder='../figures', notebook='division', parameters={})"
+    )
+    write(division, ("parameters", "by: int = 2"), ("", figure), ("results", "6 / by"))
+    call = ["notebook", "division", "--in-place"]
+    assert main(call) == 0
+    assert "never refreshed" in capsys.readouterr().out
+    node = notebooks.read(division)
+    assert set(node.metadata) == {"kernelspec", "language_info", "fedsparse"}
+    assert [dict(c.metadata) for c in node.cells[2:]] == [{"tags": ["parameters"]}, {}, {"tags": ["results"]}]
+    assert node.cells[-1].outputs[0].data["text/plain"] == "3.0"
+    made, before = tmp_path / "figures" / "made.png", division.read_bytes()
+    assert made.exists()
+
+    assert main(call) == 0
+    assert capsys.readouterr().out == "division: up to date\n"
+    assert main([*call, "--force"]) == 0
+    assert division.read_bytes() == before, "a refresh of the same code is the same file"
+
+    broken = before.replace(b"6 / by", b"6 / (by - 2)")
+    division.write_bytes(broken)
+    made.write_bytes(b"old")
+    assert main(call) == 1
+    said = capsys.readouterr()
+    assert "division: its own cells\n" in said.out
+    assert "ZeroDivisionError" in said.err
+    assert division.read_bytes() == broken
+    assert made.read_bytes() == b"old"
+    assert {p.name for p in division.parent.iterdir()} == {"division.ipynb"}
 
 
 @pytest.mark.parametrize("shown", [None, "[1, 2]", "{'a': np.float64(1.0)}", "{'a': [1]}"])
@@ -119,84 +172,101 @@ def test_results_are_a_dict_of_plain_numbers_and_text(tmp_path, shown):
 
 @pytest.mark.parametrize("notebook", ALL, ids=lambda p: p.stem)
 def test_outputs_were_made_with_todays_source(notebook):
-    what = notebooks.changed(notebook, ROOT)
+    what = notebooks.changed(notebook)
     assert not what, f"{notebook.stem}: changed since its outputs were made: {', '.join(what)}; run make notebooks"
 
 
+PLOTS, RESULTS = "from fedsparse import run\nfrom fedsparse.analysis import plots\nplots.bars()", "../data/results"
+
+
 @pytest.fixture
-def house(tmp_path) -> Path:
-    """A small fedsparse: a package that passes names on, an import inside a function, a kept result."""
+def project(tmp_path) -> Path:
+    """A small fedsparse with a core, a module that is used through another, packages, a command line, kept results."""
     files = {
-        "__init__.py": '"""All."""\nfrom fedsparse.core import run\n__all__ = ["run"]\n',
-        "core.py": "def run():\n    from fedsparse.deep import depth\n    return depth()\n",
-        "deep.py": '"""Deep."""\n\ndef depth():\n    """How deep."""\n    return 1  # so deep\n',
-        "plots/__init__.py": "from fedsparse.plots.bars import bars\nfrom fedsparse.plots.lines import lines\n",
-        "plots/bars.py": "def bars(): ...\n",
-        "plots/lines.py": "def lines(): ...\n",
-        "unused.py": "x = 1\n",
+        "__init__.py": '"""All."""\nfrom fedsparse.core import run\n',
+        "__main__.py": "from fedsparse.tools import overrides\n",
+        "core.py": 'def run():\n    """Run."""\n    return 1  # so deep\n',
+        "wire/masks.py": "size = 1\n",
+        "analysis/__init__.py": "",
+        "analysis/plots/__init__.py": "from fedsparse.analysis.plots.bars import bars\n",
+        "analysis/plots/bars.py": "def bars():\n    from fedsparse.analysis.costs import cost\n",
+        "analysis/plots/command.py": "from fedsparse.tools import overrides\n",
+        "analysis/costs.py": "def cost(): ...\n",
+        "tools/overrides.py": "x = 1\n",
+        "teaching/__init__.py": "name = 1\n",
+        "teaching/unused.py": "x = 1\n",
     }
     for name, text in files.items():
         file = tmp_path / "fedsparse" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    (tmp_path / "data" / "results").mkdir(parents=True)
-    (tmp_path / "data" / "results" / "kept.csv").write_text("a\n1\n")
-    for folder in ("paper", "others"):
-        (tmp_path / "data" / "results" / folder).mkdir()
-        (tmp_path / "data" / "results" / folder / "runs.csv").write_text("a\n1\n")
-    names = "results = '../data/results'\nname = results + '/kept.csv'\nfolder = f'{results}/paper'"
-    cells = ("", "from fedsparse import plots, run\nplots.bars()"), ("", names)
-    notebook = write(tmp_path / "notebooks" / "one.ipynb", *cells)
+    for name in ("lone.csv", "paper/runs.csv", "others/runs.csv"):
+        file = tmp_path / "data" / "results" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("a\n1\n")
+    names = f"results = '{RESULTS}'\nname = results + '/lone.csv'\nfolder = f'{{results}}/paper'"
+    notebook = write(tmp_path / "notebooks" / "one.ipynb", ("", PLOTS), ("", names))
     node = notebooks.read(notebook)
     node.metadata["fedsparse"] = notebooks.stamp(node, tmp_path)
     nbformat.write(node, notebook)
     return notebook
 
 
-def test_a_notebook_rests_on_what_it_can_reach(house):
-    code = "from fedsparse import plots, run\nplots.bars()"
-    assert set(modules(code, house.parents[1])) == {"fedsparse.core", "fedsparse.deep", "fedsparse.analysis.plots.bars"}
-    assert set(modules("from fedsparse import plots\ndraw = plots", house.parents[1])) == {
-        "fedsparse.analysis.plots", "fedsparse.analysis.plots.bars", "fedsparse.analysis.plots.lines",
-    }  # fmt: skip
-    assert not modules("import numpy\nfrom torch import nn", house.parents[1])
+def test_a_notebook_uses_the_core_and_the_parts_that_it_imports(project):
+    root = project.parents[1]
+    core = {"fedsparse/__init__.py", "fedsparse/core.py", "fedsparse/wire/masks.py"}
+    plots = {"fedsparse/analysis/plots/__init__.py", "fedsparse/analysis/plots/bars.py"}
+    for code, expected in {
+        PLOTS: {"fedsparse.analysis.plots": plots, "fedsparse.analysis.costs": {"fedsparse/analysis/costs.py"}},
+        "import numpy\nfrom torch import nn\nfrom fedsparse.wire.masks import size": {},
+        "import fedsparse.teaching.unused": {"fedsparse.teaching.unused": {"fedsparse/teaching/unused.py"}},
+        "from fedsparse.teaching import name": {"fedsparse.teaching.name": {"fedsparse/teaching/__init__.py"}},
+    }.items():
+        found = {name: {str(f.relative_to(root)) for f in files} for name, files in parts(code, root).items()}
+        assert found == {"fedsparse core": core, **expected}
+    for code, names in (("'lone'", {"lone.csv"}), ("'a/others'", {"others"}), ("'runs', 'a lone paper'", set())):
+        assert set(kept_results(code, root)) == {f"data/results/{name}" for name in names}
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "named"),
     [
-        ("fedsparse/deep.py", "return 1", "return 2", ["fedsparse.deep"]),
-        ("fedsparse/core.py", "deep import", "unused import x;from fedsparse.deep import",
-         ["fedsparse.core", "fedsparse.unused"]),
-        ("fedsparse/plots/bars.py", "bars()", "bars(x=1)", ["fedsparse.analysis.plots.bars"]),
-        ("data/results/kept.csv", "1", "2", ["data/results/kept.csv"]),
-        ("data/results/paper/runs.csv", "1", "2", ["data/results/paper/runs.csv"]),
+        ("fedsparse/core.py", "return 1", "return 2", ["fedsparse core"]),
+        ("fedsparse/wire/masks.py", "1", "2", ["fedsparse core"]),
+        ("fedsparse/analysis/plots/bars.py", "bars()", "bars(x=1)", ["fedsparse.analysis.plots"]),
+        ("fedsparse/analysis/plots/bars.py", "import cost", "import cost;from fedsparse.teaching import unused",
+         ["fedsparse.analysis.plots", "fedsparse.teaching.unused"]),
+        ("fedsparse/analysis/costs.py", "cost()", "cost(x=1)", ["fedsparse.analysis.costs"]),
+        ("data/results/lone.csv", "1", "2", ["data/results/lone.csv"]),
+        ("data/results/paper/runs.csv", "1", "2", ["data/results/paper"]),
         ("data/results/others/runs.csv", "1", "2", []),
         ("notebooks/one.ipynb", "plots.bars()", "plots.bars();run()", ["its own cells"]),
-        ("fedsparse/deep.py", "so deep", "deeper", []),
-        ("fedsparse/deep.py", "How deep.", "How deep it is.", []),
-        ("fedsparse/plots/lines.py", "lines()", "lines(x=1)", []),
-        ("fedsparse/unused.py", "1", "2", []),
+        ("fedsparse/core.py", "so deep", "deeper", []),
+        ("fedsparse/core.py", "Run.", "Run it.", []),
+        ("fedsparse/__main__.py", "overrides", "unused", []),
+        ("fedsparse/analysis/plots/command.py", "overrides", "unused", []),
+        ("fedsparse/teaching/unused.py", "1", "2", []),
         ("notebooks/one.ipynb", "Words.", "Other words.", []),
     ],
 )  # fmt: skip
-def test_a_stale_notebook_names_what_changed(house, file, old, new, named):
-    root = house.parents[1]
-    assert not stale([house])
+def test_a_stale_notebook_names_what_changed(project, file, old, new, named):
+    root = project.parents[1]
+    assert not stale([project])
     text = (root / file).read_text()
     assert old in text
     (root / file).write_text(text.replace(old, new))
-    assert notebooks.changed(house, root) == named
+    assert notebooks.changed(project) == named
 
 
-def test_one_line_of_fedsparse_makes_the_notebooks_that_rest_on_it_stale(tmp_path):
+def test_one_line_of_fedsparse_makes_the_notebooks_that_use_it_stale(tmp_path):
     shutil.copytree(ROOT / "fedsparse", tmp_path / "fedsparse")
-    node = notebooks.read(ROOT / "notebooks" / "05_fedpm_vs_regularized.ipynb")
-    before = notebooks.stamp(node, tmp_path)["modules"]
-    file = tmp_path / "fedsparse" / "regularizers.py"
-    file.write_text(file.read_text().replace("return ", "return 2 * ", 1))
-    after = notebooks.stamp(node, tmp_path)["modules"]
-    assert [name for name in after if after[name] != before[name]] == ["fedsparse.regularizers"]
+    node = notebooks.read(ROOT / "notebooks" / "06_lambda_sweep.ipynb")
+    for name, part in (("regularizers.py", "fedsparse core"), ("analysis/sweeps.py", "fedsparse.analysis.sweeps")):
+        before = notebooks.stamp(node, tmp_path)
+        file = tmp_path / "fedsparse" / name
+        file.write_text(file.read_text().replace("return ", "return 2 * ", 1))
+        after = notebooks.stamp(node, tmp_path)
+        assert [name for name in after if after[name] != before[name]] == [part]
 
 
 def test_the_address_is_written_once():
@@ -210,7 +280,7 @@ def test_the_address_is_written_once():
 
 def relaunched(node, notebook):
     """With links and install cell made anew, the latter as it is once a notebook has run."""
-    made = with_launch(node, notebook.stem, repository(ROOT))
+    made = with_launch_links(node, notebook.stem, repository(ROOT))
     (cell,) = notebooks.tagged(made, "install")
     cell.execution_count = 1
     return made
@@ -223,14 +293,14 @@ def test_every_notebook_can_be_launched(notebook):
     for address in links(notebook.stem, repository(ROOT)).values():
         assert f"({address})" in node.cells[0].source.splitlines()[2]
     assert [c.metadata.get("tags") for c in node.cells[:3]].count(["install"]) == 1
-    apart = without_launch(node)
+    apart = without_launch_links(node)
     assert "Colab" not in apart.cells[0].source
     assert not notebooks.tagged(apart, "install")
     assert relaunched(apart, notebook) == node, "nothing else is touched"
 
 
 def test_the_cell_that_installs_says_nothing_where_fedsparse_is_there(division, capsys):
-    node = with_launch(notebooks.read(division), "division", "https://github.com/o/r")
+    node = with_launch_links(notebooks.read(division), "division", "https://github.com/o/r")
     (cell,) = notebooks.tagged(node, "install")
     exec(cell.source.replace("%pip", "raise SystemExit  #"), {})
     with pytest.raises(SystemExit):

@@ -11,7 +11,7 @@ import nbformat
 
 from fedsparse.errors import RunError
 from fedsparse.tools.notebooks.files import read
-from fedsparse.tools.notebooks.launching import without_launch
+from fedsparse.tools.notebooks.launch_links import without_launch_links
 from fedsparse.tools.notebooks.stamps import KEY
 
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\n(.*?)\n</details>\n*", re.S)
@@ -94,6 +94,6 @@ def write_copies(root: Path, to: Path) -> list[Path]:
 
 def _apart(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """A deep copy that stands by itself: without launch links, which lead to solutions, and without a stamp."""
-    node = nbformat.from_dict(without_launch(node))
+    node = nbformat.from_dict(without_launch_links(node))
     node.metadata.pop(KEY, None)
     return node

@@ -11,7 +11,7 @@ import nbformat
 from fedsparse.errors import RunError
 from fedsparse.experiment import schema_table
 from fedsparse.tools.notebooks.files import read
-from fedsparse.tools.notebooks.launching import BRANCH, repository, without_launch
+from fedsparse.tools.notebooks.launch_links import BRANCH, repository, without_launch_links
 
 ROOMS = {
     "Settings and randomness": ("experiment", "randomness", "errors", "control"),
@@ -69,7 +69,7 @@ def write_page(notebook: Path, folder: Path, address: str) -> None:
     Args:
         address: of the repository's files: links to what is no page lead there.
     """
-    node = without_launch(read(notebook))
+    node = without_launch_links(read(notebook))
     node.metadata.pop("fedsparse", None)
     for cell in node.cells:
         if cell.cell_type == "markdown":

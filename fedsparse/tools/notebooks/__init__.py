@@ -1,7 +1,6 @@
-"""Notebooks as files: run with other parameters, in grids, refreshed when what they rest on has changed.
+"""Notebooks as files: executed with other parameters, in grids, and refreshed when the code that they use has changed.
 
-`python -m fedsparse notebook 05_fedpm_vs_regularized rounds=10`. papermill takes a misspelt parameter and runs the
-default, without a word; here it is refused.
+papermill only warns of a misspelt parameter and runs the default; here it is refused.
 """
 
 from fedsparse.tools.notebooks.execution import execute

@@ -1,6 +1,7 @@
-"""What is in a notebook: its parameters, its tagged cells, what they said."""
+"""What is in a notebook: its parameters, its tagged cells and their outputs."""
 
 import ast
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def read(notebook: Path) -> nbformat.NotebookNode:
 
 
 def tagged(node: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookNode]:
-    """The cells that bear a tag."""
+    """The cells with a tag."""
     return [cell for cell in node.cells if tag in cell.metadata.get("tags", [])]
 
 
@@ -48,7 +49,7 @@ def parameters_of(notebook: Path) -> dict[str, Any]:
 
 
 def checked(given: Mapping[str, Any], known: Mapping[str, Any], notebook: str) -> dict[str, Any]:
-    """The given parameters, each known to the notebook and of its default's type.
+    """The given parameters, if each is known to the notebook and has its default's type.
 
     Raises:
         SettingError: an unknown name, or a value of another type.
@@ -64,25 +65,32 @@ def checked(given: Mapping[str, Any], known: Mapping[str, Any], notebook: str) -
 
 
 def results_of(notebook: Path) -> dict[str, float | str]:
-    """What an executed notebook found: the dict that its cell tagged `results` evaluates to.
+    """The results of an executed notebook: the dict that its cell tagged `results` evaluates to.
 
     Raises:
         RunError: there is no such cell, it was not executed, or its dict holds more than plain numbers and text.
     """
-    cells = tagged(read(notebook), "results")
-    if len(cells) != 1:
-        raise RunError(f"{notebook.stem} has {len(cells)} cells tagged 'results': a grid needs exactly one")
-    shown = [o["data"]["text/plain"] for o in cells[0].outputs if o.output_type == "execute_result"]
+    node = read(notebook)
     try:
+        (cell,) = tagged(node, "results")
+        shown = [o["data"]["text/plain"] for o in cell.outputs if o.output_type == "execute_result"]
         found = ast.literal_eval(shown[-1])
-    except (IndexError, ValueError, SyntaxError):
-        raise RunError(f"the results of {notebook.stem} are no dict of plain numbers and text") from None
-    if not isinstance(found, dict) or not all(isinstance(v, int | float | str) for v in found.values()):
+        plain = all(isinstance(value, int | float | str) for value in found.values())
+    except (IndexError, ValueError, SyntaxError, AttributeError):
+        plain = False
+    if not plain:
         raise RunError(f"the results of {notebook.stem} are no dict of plain numbers and text")
     return found
 
 
 def terminal_output(notebook: Path) -> str:
-    """What the cells tagged `terminal` printed or returned, as text."""
+    """The text that the cells tagged `terminal` printed or returned."""
     outputs = [o for cell in tagged(read(notebook), "terminal") for o in cell.outputs]
     return "\n".join((o.get("text") or o.get("data", {}).get("text/plain", "")).rstrip() for o in outputs)
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Replace a file: it holds the old or the new text at every moment."""
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, file)
