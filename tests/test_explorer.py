@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fedsparse import DataError, Federation, SettingError
+from fedsparse.__main__ import main
 from fedsparse.analysis import explorer, studies
 from fedsparse.analysis.explorer import command, page, view, widget
 from fedsparse.analysis.explorer.sweep import details, layer_picture
@@ -58,7 +59,7 @@ def test_a_study_stores_what_the_explorer_needs(tmp_path, monkeypatch, tiny):
     common = {n: getattr(tiny, n) for n in ("model", "width", "clients", "rounds", "local_epochs", "train_size")}
     study = studies.Study("?", common, ({"λ = 0": {"lam": 0.0}, "λ = 9": {"lam": 9.0}},), seeds=2, explored=True)
     monkeypatch.setitem(studies.STUDIES, "tiny", study)
-    assert studies.main(["tiny", f"out={tiny.out}"]) == 0
+    studies.carry_out("tiny", {"out": tiny.out})
     sweep = explorer.load("tiny")
     assert sweep.lams == [0, 9]
     assert [len(p.accuracies) for p in sweep.points] == [2, 2]
@@ -103,9 +104,9 @@ def test_the_committed_page_is_made_of_the_stored_sweep():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "name one page"),
-        (["a.html", "b.html"], "name one page"),
-        (["page.html", "lam=3"], "name one page"),
+        ([], "name the page"),
+        (["a.html", "b.html"], "cannot read 'b.html'"),
+        (["page.html", "lam=3"], "no setting 'lam'; there are data"),
         (["page.txt"], "ends in .html"),
         (["nowhere/page.html"], "cannot write nowhere/page.html"),
         (["page.html", "data=elsewhere"], "there is no elsewhere/lambda-digits.csv"),
@@ -114,7 +115,7 @@ def test_the_committed_page_is_made_of_the_stored_sweep():
 def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(tmp_path)
     given = arguments if "data=elsewhere" in arguments else [*arguments, f"data={RESULTS}"]
-    assert command.main(given) == 2
+    assert main(["explorer", *given]) == 2
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1

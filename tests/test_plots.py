@@ -1,5 +1,8 @@
-"""Figures: every line that was asked for is drawn, once, and has a name."""
+"""Figures: every line is drawn once and has a name, and a band lies where its values are."""
 
+import json
+
+import numpy as np
 import pandas
 import pytest
 
@@ -22,7 +25,7 @@ def test_no_line_is_dropped(count):
     assert legend(other) == [list(named), ["another"]]
 
 
-def test_bills_of_a_mean_or_a_line_a_seed():
+def test_tradeoff_draws_one_mean_or_one_line_per_seed():
     rows = [
         {"panel": panel, "line": line, "seed": seed, "round": r, "megabytes_up": r, "megabytes_down": r + seed}
         | {"accuracy_expected": 0.5 + 0.1 * seed}
@@ -41,7 +44,7 @@ def test_bills_of_a_mean_or_a_line_a_seed():
     assert [len(lines) for lines in drawn["lines"]] == [2, 4]
 
 
-def test_a_mean_with_a_band_or_a_line_a_seed():
+def test_by_round_draws_one_mean_or_one_line_per_seed():
     rows = [
         {"round": r, "seed": seed, "lam": lam, "accuracy": 0.1 * r + 0.01 * seed + lam}
         for r in (1, 2)
@@ -56,3 +59,33 @@ def test_a_mean_with_a_band_or_a_line_a_seed():
     ends = sorted(line.get_ydata()[-1] for line in axes.lines if len(line.get_xdata()))
     assert ends == pytest.approx([0.2, 0.21, 0.22, 0.7, 0.71, 0.72])
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["λ = 0", "λ = 0.5"]
+
+
+def test_a_name_looks_the_same_in_every_panel_and_its_band_surrounds_it():
+    x, y = np.arange(3), np.array([1.0, 2.0, 4.0])
+    panels = {"left": {"truth": (x, y)}, "right": {"guess": (x, y, 0.5), "truth": (x, y)}}
+    figure = plots.spread(panels, xlabel="x", ylabel="y", title="two panels", log=True)
+    left, right = figure.axes
+    colours = [{line.get_label(): line.get_color() for line in axes.lines} for axes in (left, right)]
+    assert colours[0]["truth"] == colours[1]["truth"] != colours[1]["guess"]
+    assert not left.collections
+    (band,) = right.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (pytest.approx(0.5), pytest.approx(4.5))
+    assert right.get_yscale() == "log"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["truth", "guess"]
+    assert plots.png(figure).startswith(b"\x89PNG")
+
+
+def test_a_bound_show_saves_the_figure_with_what_it_was_made_from(tmp_path):
+    show = plots.bound("05_some_notebook", tmp_path, {"lam": 3.0}, "digits, seed 0")
+    figure = plots.lines({"share": {"line": ([0, 1], [0, 1])}}, ["x"])
+    show(figure, "first", alt="a line", caption="One line.")
+    show(figure, "second", alt="a line", made_from="another seed")
+    listed = json.loads((tmp_path / "index.json").read_text())
+    assert [listed[f"{name}.png"]["caption"] for name in ("first", "second")] == [
+        "One line. Made from digits, seed 0.", "Made from another seed.",
+    ]  # fmt: skip
+    assert listed["first.png"]["notebook"] == "05_some_notebook"
+    assert listed["first.png"]["parameters"] == {"lam": 3.0}
+    assert (tmp_path / "first.png").read_bytes() == plots.png(figure)

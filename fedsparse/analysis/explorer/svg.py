@@ -12,8 +12,8 @@ from fedsparse.analysis.plots.style import OKABE_ITO
 WIDTH, HEIGHT = 320, 230
 LEFT, RIGHT, TOP, BOTTOM = 40, 310, 34, 194
 """Edges of the plotted area: the title is above it, labels are below and on the left."""
-CORNERS = ((12, 0), (4, 45), (4, 0), (3, -90))
-"""A marker for each line: how many corners, turned by how many degrees."""
+MARKERS = ((12, 0, 1.0), (4, 45, 1.4), (4, 0, 1.3), (3, -90, 1.3))
+"""For each line: how many corners, turned by how many degrees, and their distance from the middle."""
 DASHES = ("", "7 3", "2 2", "8 3 2 3")
 
 
@@ -114,7 +114,7 @@ def _rect(x: float, y: float, width: float, look: str) -> str:
 
 def _marker(x: float, y: float, kind: int, size: float) -> str:
     """Of a shape and colour for each kind: the shape alone tells the lines apart."""
-    count, turn = CORNERS[kind]
+    count, turn, radius = MARKERS[kind]
     angles = np.radians(turn + np.arange(count) * 360 / count)
-    corners = " ".join(f"{x + size * np.cos(a):.1f},{y + size * np.sin(a):.1f}" for a in angles)
+    corners = " ".join(f"{x + size * radius * np.cos(a):.1f},{y + size * radius * np.sin(a):.1f}" for a in angles)
     return f'<polygon points="{corners}" fill="{OKABE_ITO[kind]}"/>'

@@ -153,7 +153,8 @@ def load(name: str = "lambda-digits", folder: str | Path = "data/results", data_
     last = rows[rows["round"] == experiment.rounds]
     try:
         stored = json.loads(beside.read_text())
-        points = tuple(Point.of(float(lam), at, stored[f"{lam:g}"]) for lam, at in last.groupby("lam"))
+        lams = sorted(map(float, last["lam"].unique()))
+        points = tuple(Point.of(lam, last[last["lam"] == lam], stored[f"{lam:g}"]) for lam in lams)
         source, shown = stored["source"], _description(stored["layer"])
     except (KeyError, ValueError) as error:
         raise DataError(f"{table} and {beside} do not belong together ({error})") from None

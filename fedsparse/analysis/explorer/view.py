@@ -97,7 +97,7 @@ def _accuracy(sweep: Sweep, current: int) -> str:
     chart.line(means, 0, halves)
     words = ", ".join(f"{mean:.3f} at {lam:g}" for mean, lam in zip(means, sweep.lams, strict=True))
     words = f"Accuracy of the expected network by λ: {words}."
-    return svg.picture("accuracy, bar: 95 % interval over seeds", words, chart.body)
+    return svg.picture("accuracy, bar: 95 % interval", words, chart.body)
 
 
 def _rates(sweep: Sweep, current: int) -> str:

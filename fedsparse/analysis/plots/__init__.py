@@ -12,8 +12,8 @@ from fedsparse.analysis.plots.pictures import (
     small_multiples,
     stacked,
 )
+from fedsparse.analysis.plots.runs import against_share, by_lam, by_round, points, tradeoff
 from fedsparse.analysis.plots.style import LABELS, OKABE_ITO, STYLES
-from fedsparse.analysis.plots.tables import against_share, by_lam, by_round, points, tradeoff
 from fedsparse.analysis.plots.wire import intervals, message_map
 from fedsparse.analysis.plots.words import in_words
 

@@ -1,4 +1,4 @@
-"""How a figure leaves a notebook: on the page as `<figure>` with words for who cannot see it, and as a listed PNG."""
+"""How a figure leaves a notebook: as a `<figure>` with alternative text on the page, and as a listed PNG file."""
 
 import base64
 import html
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG that is the same bytes each time: it names neither versions nor times."""
+    """The figure as a PNG of reproducible bytes: it names neither versions nor times."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
@@ -35,9 +35,9 @@ def save(
     """Put a figure into a folder, beside an entry in its `index.json`, and return the PNG.
 
     Args:
-        alt: what a reader who does not see the picture needs to know; build it from the data.
+        alt: what a reader who cannot see the picture needs to know; build it from the data.
         caption: what it was made from: data, scale, seeds.
-        notebook, parameters: for the index, so that the figure can be made again.
+        notebook, parameters: for the index, so that the figure can be reproduced.
     """
     content = png(figure)
     folder = Path(folder)
@@ -50,19 +50,19 @@ def save(
 
 @contextmanager
 def listing(folder: Path) -> Iterator[dict[str, Any]]:
-    """The folder's `index.json`, to be changed: by one process at a time, and without figures that are gone."""
+    """The folder's `index.json`, to be changed: by one process at a time, and without figures that no longer exist."""
     index = folder / "index.json"
     with FileLock(folder / ".index.lock"):
         listed = json.loads(index.read_text()) if index.exists() else {}
         yield listed
-        kept = {name: entry for name, entry in listed.items() if (folder / name).exists()}
+        existing = {name: entry for name, entry in listed.items() if (folder / name).exists()}
         partial = folder / ".index.partial"
-        partial.write_text(json.dumps(kept, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        partial.write_text(json.dumps(existing, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
         os.replace(partial, index)
 
 
 def adopt(fresh: Path, folder: Path, notebook: str) -> None:
-    """Take over a notebook's figures, freshly made in another folder; those that it no longer makes go."""
+    """Replace a notebook's figures by those in another folder, and delete those that it no longer makes."""
     with listing(folder) as listed:
         for name in [n for n, entry in listed.items() if entry["notebook"] == notebook]:
             (folder / name).unlink(missing_ok=True)
@@ -81,18 +81,18 @@ def bound(notebook: str, folder: str | Path, parameters: Mapping[str, Any], made
 
     Args:
         notebook, folder, parameters: of every figure, as in `save`.
-        made_from: data, scale and seeds; put behind every caption as "Made from …".
+        made_from: data, scale and seeds; appended to every caption as "Made from …".
     """
 
     def show_figure(figure: Figure, name: str, *, alt: str, caption: str = "", made_from: str = made_from) -> None:
-        said = f"{caption} Made from {made_from}.".strip() if made_from else caption
-        show(figure, name, alt=alt, caption=said, folder=folder, notebook=notebook, parameters=parameters)
+        caption = f"{caption} Made from {made_from}.".strip() if made_from else caption
+        show(figure, name, alt=alt, caption=caption, folder=folder, notebook=notebook, parameters=parameters)
 
     return show_figure
 
 
 def show_only(figure: Figure, *, alt: str, caption: str) -> None:
-    """Put a figure on the notebook's page alone: one that somebody else keeps in a folder."""
+    """Put a figure on the notebook's page only, without saving it."""
     _on_the_page(png(figure), alt, caption)
 
 

@@ -62,6 +62,6 @@ def plot_lines(axes: Any, lines: Mapping[str, tuple[Any, Any]], markersize: floa
         axes.plot(x, y, label=name, markersize=markersize, **own, **looks)
 
 
-def common_legend(figure: Figure, place: str = "outside right center", **looks: Any) -> None:
+def common_legend(figure: Figure, place: Any = "outside right center", **looks: Any) -> None:
     """One legend for all panels, of what the first of them shows."""
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc=place, frameon=False, **looks)

@@ -86,8 +86,7 @@ def tradeoff(table: "pandas.DataFrame", title: str = "", seeds: str = "band") ->
             for i, part in enumerate(each or [mine]):  # a line without runs in this panel has its name in the legend
                 x, y = part.groupby("round")["megabytes"].mean(), part.groupby("round")["accuracy_expected"]
                 label = line if i == 0 else None
-                axes.plot(x, y.mean(), color=colour, marker=marker, markersize=4, linewidth=1.2, label=label)
-                axes.fill_between(x, y.min(), y.max(), color=colour, alpha=0.15, linewidth=0)
+                _mean_and_range(axes, x, y, color=colour, marker=marker, linewidth=1.2, label=label)
         axes.set(title=panel, xscale="log", ylim=(0, 1.02))
     if len(figure.axes) > len(names):  # there is room for it
         figure.axes[-1].legend(*tiles[0].get_legend_handles_labels(), loc="center", frameon=False)
@@ -146,9 +145,7 @@ def against_share(
     for axes, column in zip(row, columns, strict=True):
         for name, colour, marker, style in zip(table[by].unique(), OKABE_ITO, MARKERS, STYLES, strict=False):
             mine = table[table[by] == name].groupby("share")[column]
-            share, mean = mine.mean().index, mine.mean()
-            axes.plot(share, mean, label=name, color=colour, marker=marker, markersize=4, linestyle=style)
-            axes.fill_between(share, mine.min(), mine.max(), color=colour, alpha=0.15, linewidth=0)
+            _mean_and_range(axes, list(mine.groups), mine, color=colour, marker=marker, linestyle=style, label=name)
         for (name, level), style in zip((levels or {}).items(), ("--", ":"), strict=False):
             axes.axhline(level, color="black", linewidth=1, linestyle=style, label=name)
         axes.set(title=column, ylim=(0, 1.02), xlabel="share of weights kept")
@@ -162,3 +159,9 @@ def against_share(
     row[0].set_ylabel("accuracy on test images")
     common_legend(figure, "outside lower center", ncols=min(3, len(row[0].get_legend_handles_labels()[1])))
     return figure
+
+
+def _mean_and_range(axes: Any, x: Any, groups: Any, *, color: str, **looks: Any) -> None:
+    """A marked line through the means of grouped values, and a band from the least to the largest of each group."""
+    axes.plot(x, groups.mean(), color=color, markersize=4, **looks)
+    axes.fill_between(x, groups.min(), groups.max(), color=color, alpha=0.15, linewidth=0)
