@@ -20,11 +20,15 @@ def magnitude_mask(answer: Callable[[np.ndarray, float], np.ndarray]) -> bool:
                 np.array([[1, 1], [0, 0]]),
                 "A large negative weight is large; the mask has the layer's shape.",
             ),
-            ((some, 0.25), np.array([0, 0, 0, 0, 0, 0, 1, 1]), "The share says how many are kept, not how many go."),
+            (
+                (some, 0.25),
+                np.array([0, 0, 0, 0, 0, 0, 1, 1]),
+                "The share is that of the weights kept, not of those pruned.",
+            ),
             (
                 (pruned, 0.25),
                 np.array([0, 0, 1, 0, 0, 1, 0, 0]),
-                "Of all the layer's weights, those that are gone too.",
+                "The share is of all the layer's weights, those pruned before included.",
             ),
             ((some, 1.0), np.ones(8), "A share of 1 keeps every weight."),
         ],
@@ -36,8 +40,8 @@ def share_left(answer: Callable[[float, int], float]) -> bool:
     return verdict(
         answer,
         [
-            ((0.2, 0), 1.0, "Before the first round nothing is pruned."),
-            ((0.2, 1), 0.8, "What is asked for is what is left, not what is gone."),
+            ((0.2, 0), 1.0, "Before the first round nothing is pruned: all of the weights are left."),
+            ((0.2, 1), 0.8, "The answer is the share that is left, not the share that is pruned."),
             ((0.2, 5), 0.32768, "Each round prunes a share of what is *left*, not of the whole."),
             ((0.5, 6), 1 / 64, "Each round prunes a share of what is *left*, not of the whole."),
         ],
@@ -55,9 +59,13 @@ def next_start(answer: Callable[[np.ndarray, np.ndarray, float], np.ndarray]) ->
             (
                 (first, trained, 0.5),
                 np.array([0.0, -0.1, 0.2, 0.0]),
-                "Two vectors, two jobs: the trained weights say who stays, the first ones are what they go back to.",
+                "The trained weights decide which weights are kept; those go back to their first values.",
             ),
-            ((kept, kept * 2, 0.25), np.array([0.0, 0.0, 2.0, 0.0]), "Whoever does not stay is zero."),
-            ((kept, -kept[::-1], 0.25), np.array([0.0, 0.25, 0.0, 0.0]), "Magnitudes decide: of the trained weights."),
+            ((kept, kept * 2, 0.25), np.array([0.0, 0.0, 2.0, 0.0]), "A weight that is not kept is zero."),
+            (
+                (kept, -kept[::-1], 0.25),
+                np.array([0.0, 0.25, 0.0, 0.0]),
+                "Magnitudes decide, those of the trained weights.",
+            ),
         ],
     )

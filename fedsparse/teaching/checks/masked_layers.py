@@ -18,9 +18,9 @@ def masked_forward(answer: Callable[..., np.ndarray]) -> bool:
         answer,
         [
             ((x, weight, bias, row), np.array([[-4.0, 0.0], [13.0, 0.0]]), "The flat mask holds the weight row by row, "
-             "an output a row; what is masked out counts 0, the bias too."),
-            ((x, weight, bias, every), np.array([[-2.0, -13.0], [13.0, -19.5]]), "The last entries of the mask, one an "
-             "output, belong to the biases."),
+             "one row per output; what is masked out counts 0, the bias too."),
+            ((x, weight, bias, every), np.array([[-2.0, -13.0], [13.0, -19.5]]), "The last entries of the mask, one "
+             "per output, belong to the biases."),
             ((x, weight, bias, np.full(8, 0.5)), np.array([[3.0, -5.5], [11.5, -12.75]]), "A mask of probabilities "
              "gives the expected network: entries between 0 and 1 scale a weight."),
         ],

@@ -9,11 +9,11 @@ from fedsparse.teaching.checks.verdict import verdict
 
 
 def pooled_entropy(answer: Callable[[np.ndarray], float]) -> bool:
-    """Exercise: from a mask of zeros and ones to bits per parameter, one frequency for the whole network."""
+    """Exercise: from a mask of zeros and ones to bits per parameter, one frequency of ones for the whole network."""
     rng = np.random.default_rng(0)
     cases = [
-        (np.zeros(8, np.uint8), "What is 0 · log₂ 0 to be, so that a mask with no ones costs nothing?"),
-        (np.ones(8, np.uint8), "A mask of ones only is as certain as one of zeros only."),
+        (np.zeros(8, np.uint8), "A mask without ones costs nothing. What must 0 · log₂ 0 be then?"),
+        (np.ones(8, np.uint8), "A mask of ones only costs nothing either."),
         (np.array([0, 1] * 4, np.uint8), "At a frequency of one half, an entry costs one bit."),
         ((rng.random(1000) < 0.1).astype(np.uint8), "Both outcomes count: p log₂ p and (1 − p) log₂ (1 − p)."),
     ]
@@ -39,11 +39,11 @@ def aggregation(answer: Callable[[np.ndarray, float], np.ndarray]) -> bool:
     return verdict(
         answer,
         [
-            ((masks, 0.0), masks.mean(0), "A weight that two of three clients want has θ = 2/3."),
+            ((masks, 0.0), masks.mean(0), "A weight that two of three clients keep has θ = 2/3."),
             (
                 (masks, 0.25),
                 np.array([0.25, 0.75, 2 / 3, 1 / 3]),
-                "Where all agree, θ is kept off 0 and 1 by the clip.",
+                "Where all clients agree, the clip keeps θ away from 0 and 1.",
             ),
         ],
     )

@@ -33,7 +33,7 @@ def mean_variance(answer: Callable[[np.ndarray], float]) -> bool:
     return verdict(
         answer,
         [
-            ((np.array([0.5]),), 0.25, "One coin: q(1 − q)."),
+            ((np.array([0.5]),), 0.25, "For a single coin: q(1 − q)."),
             ((np.full(4, 0.5),), 1 / 16, "Variances of independent coins add up; of a mean, divide by K²."),
             ((np.array([0.0, 1.0]),), 0.0, "Certain coins that differ have no variance: average q(1 − q), not q."),
             ((np.array([0.9, 0.5, 0.2]),), (0.09 + 0.25 + 0.16) / 9, "Every coin has its own q(1 − q)."),
@@ -58,8 +58,8 @@ def partial_cohort(answer: Callable[..., np.ndarray]) -> bool:
             (
                 (before, masks, samples, some),
                 np.array([0.25, 0.0, 1.0]),
-                "Shares are of the images of those who answered: silence is not a vote of zero.",
+                "Shares are of the images of the clients that answered; a missing answer is not a vote of zero.",
             ),
-            ((before, masks, samples, nobody), before, "Where nobody answers there is nothing to average: θ stays."),
+            ((before, masks, samples, nobody), before, "If no client answers there is nothing to average: θ stays."),
         ],
     )

@@ -20,13 +20,13 @@ def conditional_entropy(answer: Callable[[np.ndarray, np.ndarray], float]) -> bo
     halves = np.array([0, 1] * 4, np.uint8)
     cases = [
         (halves, np.zeros(8, int), "With one context for all it is the entropy of the whole mask."),
-        (halves, halves.astype(int), "Where a context has zeros only, or ones only, nothing is left to say."),
+        (halves, halves.astype(int), "A context with zeros only, or with ones only, costs nothing."),
         (
             np.array([0, 1, 1, 1, 1, 1, 1, 1], np.uint8),
             np.array([0, 0, 1, 1, 1, 1, 1, 1]),
             "A context counts by the number of its entries.",
         ),
-        (mask, contexts, "Each context has a frequency of ones of its own; numbers of contexts may leave gaps."),
+        (mask, contexts, "Each context has a frequency of ones of its own; context numbers may have gaps."),
     ]
     return verdict(answer, [((m, c), context_entropy(m, c), hint) for m, c, hint in cases])
 
