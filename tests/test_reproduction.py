@@ -12,7 +12,8 @@ import pandas
 import pytest
 
 from fedsparse import RunError, run
-from fedsparse.analysis.reproduction import command, naming, page, pictures, plan, tables
+from fedsparse.__main__ import main
+from fedsparse.analysis.reproduction import command, page, pictures, plan, tables
 from fedsparse.analysis.reproduction.claims import SAVINGS, claims, survives
 from fedsparse.analysis.reproduction.listing import listing
 from fedsparse.analysis.reproduction.plan import CASES, DATASETS, PARTS, SCALES, Scale, chosen_lams
@@ -64,6 +65,12 @@ def made_up(folder, rows, first=None):
     if table:
         pandas.DataFrame(table).to_csv(folder / "runs.csv", index=False)
     return Record(folder)
+
+
+def judged(record, name, data=None):
+    """The verdict on one claim, at the small scale."""
+    (claim,) = (c for c in claims() if c.name == name and data in (None, c.data))
+    return claim.verdict(record, "small")
 
 
 def result(accuracy, entropy=1.0, uplink=0.5):
@@ -151,8 +158,8 @@ def test_a_run_that_is_begun_elsewhere_is_left_alone(tiny):
 
 def test_a_page_that_cannot_be_written_is_one_line(paper, capsys):
     (paper / "docs").write_text("no folder")
-    assert command.main(["--page"]) == 2
-    assert capsys.readouterr().err.startswith("fedsparse.analysis.reproduction: cannot write docs")
+    assert main(["reproduce", "--page"]) == 2
+    assert capsys.readouterr().err.startswith("fedsparse: cannot write docs")
 
 
 def test_killed_between_the_two_files_nothing_is_lost(tiny, tmp_path, monkeypatch):
@@ -197,18 +204,18 @@ def test_a_damaged_record_is_one_line(tmp_path):
     with pytest.raises(RunError, match="cannot be read"):
         Record(tmp_path)
     (tmp_path / "runs.csv").write_text("<<<<<<< ours\nkey,rounds\n")
-    with pytest.raises(RunError, match="first line names no columns"):
+    with pytest.raises(RunError, match="first line is not that of a record"):
         Record(tmp_path)
 
 
 def test_runs_enter_the_record_and_are_not_done_again(paper, capsys):
-    assert command.main(["scale=small", "part=lambda", "dataset=mnist", "jobs=1"]) == 0
+    assert main(["reproduce", "scale=small", "part=lambda", "dataset=mnist", "jobs=1"]) == 0
     assert capsys.readouterr().out.count("accuracy") == 3, "λ = 0, and 1 with and without a warm-up"
     table = (paper / "data/results/paper/runs.csv").read_text()
-    assert command.main(["scale=small", "part=lambda", "dataset=mnist", "data_root=nowhere", "out=else"]) == 0
+    assert main(["reproduce", "scale=small", "part=lambda", "dataset=mnist", "data_root=nowhere", "out=else"]) == 0
     assert "accuracy" not in capsys.readouterr().out
     assert (paper / "data/results/paper/runs.csv").read_text() == table
-    assert command.main(["scale=small", "dataset=mnist", "--list"]) == 0
+    assert main(["reproduce", "scale=small", "dataset=mnist", "--list"]) == 0
     said = capsys.readouterr().out
     assert "MNIST, iid, FedPM" in said
     assert "seed 0 done in" in said
@@ -223,7 +230,7 @@ def test_runs_enter_the_record_and_are_not_done_again(paper, capsys):
 
 
 def test_a_run_that_fails_is_named_and_the_others_are_done(paper, capsys):
-    assert command.main(["scale=small", "part=lambda", "data_root=data", "jobs=1"]) == 2
+    assert main(["reproduce", "scale=small", "part=lambda", "data_root=data", "jobs=1"]) == 1
     said = capsys.readouterr()
     assert said.out.count("accuracy") == 3
     assert not list((paper / "runs/paper").glob("cifar*")), "nothing came of it: nothing is left behind"
@@ -233,10 +240,10 @@ def test_a_run_that_fails_is_named_and_the_others_are_done(paper, capsys):
 
 def test_killed_at_any_moment_it_goes_on(paper):
     script = (
-        "import sys; from fedsparse.analysis.reproduction import plan, __main__;"
-        "sys.path.insert(0, sys.argv[1]); from test_paper import TINY; from dataclasses import replace;"
+        "import sys; from fedsparse.analysis.reproduction import command, plan;"
+        "sys.path.insert(0, sys.argv[1]); from test_reproduction import TINY; from dataclasses import replace;"
         "plan.SCALES['small'] = replace(TINY, changes={**TINY.changes, 'rounds': 6, 'local_epochs': 3});"
-        "sys.exit(__main__.main(['scale=small', 'part=lambda', 'dataset=mnist', 'jobs=1', 'out=' + sys.argv[2]]))"
+        "sys.exit(command.main(['scale=small', 'part=lambda', 'dataset=mnist', 'jobs=1', 'out=' + sys.argv[2]]))"
     )
     call = [sys.executable, "-c", script, str(ROOT / "tests")]
     killed = subprocess.Popen([*call, "cut"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -262,34 +269,33 @@ def test_killed_at_any_moment_it_goes_on(paper):
     [
         (0.80001, 0.0, "reached", "**does not survive** real coding as a difference"),
         (0.79, 0.0, "not reached", "are not there in entropy, or in bytes"),
-        (0.9, 0.0101, "not reached", "what is saved counts for nothing"),
+        (0.9, 0.0101, "not reached", "the saving does not count"),
         (0.85, 0.9818 - 0.9718, "reached", "**does not survive**"),
     ],
 )
 def test_a_saving_counts_at_equal_accuracy(tmp_path, saved, lost, word, said):
     scale = SCALES["small"]
-    lam = scale.lams["mnist"][0]  # where every λ but one starves, it is the one, whatever it loses
+    lam = scale.lams["mnist"][0]  # where all λ but one collapse, it is chosen, whatever it loses
     rows = [(scale.experiment("mnist", lam=v), result(0.1)) for v in scale.lams["mnist"][1:]]
     rows += [(scale.experiment("mnist", seed=s), result(0.97, 1.0, 0.5)) for s in range(3)]
     rows += [(scale.experiment("mnist", seed=s, lam=lam), result(0.97 - lost, 1 - saved, 0.1)) for s in range(3)]
     record = made_up(tmp_path, rows)
-    by_words = {claim.words: claim.judge(record, "small") for claim in claims()}
-    verdict = next(v for words, v in by_words.items() if words.startswith("MNIST, iid: 0.8"))
+    verdict = judged(record, "mnist", "MNIST, iid")
     assert verdict.word == word
-    assert "3 of 3 seeds" in verdict.evidence
+    assert "3 of 3 seeds" in verdict.numbers
     early = made_up(tmp_path / "early", rows, first={"bpp_entropy": 1.0})
-    verdict = next(c.judge(early, "small") for c in claims() if c.words.startswith("MNIST, iid: 0.8"))
+    verdict = judged(early, "mnist", "MNIST, iid")
     assert verdict.word == {"reached": "reached in the last round"}.get(word, word), "the first round has saved nothing"
-    assert next(v for words, v in by_words.items() if words.startswith("MNIST, c = 4")).word == "not run"
+    assert judged(record, "non-iid", "MNIST, c = 4").word == "not run"
     found = tables.pair(record, "small", "mnist")
-    assert found.saved("bpp_uplink").tolist() == pytest.approx([0.4] * 3)
-    assert found.lost.tolist() == pytest.approx([100 * lost] * 3)
+    assert found.saved["bpp_uplink"].tolist() == pytest.approx([0.4] * 3)
+    assert found.saved["percent"].tolist() == pytest.approx([100 * lost] * 3)
     assert said in survives(found, "mnist"), "0.4 bpp of bytes are not 0.8"
-    five = by_words["up to five magnitudes cheaper; read here as five times"]
+    five = judged(record, "five times")
     assert five.word == ("reached" if 1 / (1 - saved) >= 5 and word == "reached" else "not reached")
-    told = f"MNIST {1 / (1 - saved):.1f} in entropy, 5.0 in measured bytes up"
-    assert (told in five.evidence) == (lost < 0.0101), "factors of networks that have starved are none"
-    assert all(claim.judge(record, "paper").word == "not run" for claim in claims())
+    factors = f"MNIST {1 / (1 - saved):.1f} in entropy, 5.0 in measured bytes up"
+    assert (factors in five.numbers) == (lost < 0.0101), "a network that has collapsed has no factor"
+    assert all(claim.verdict(record, "paper").word == "not run" for claim in claims())
 
 
 def test_a_saving_in_bytes_survives(tmp_path):
@@ -299,7 +305,7 @@ def test_a_saving_in_bytes_survives(tmp_path):
         (scale.experiment("cifar10", lam=v), result(0.4, 1 - 0.6 * (v > 0), 0.5 - 0.35 * (v > 0))) for v in (0.0, *lams)
     ]
     found = tables.pair(made_up(tmp_path, rows), "small", "cifar10")
-    assert found.saved("bpp_uplink").mean() >= SAVINGS["cifar10"]
+    assert found.saved["bpp_uplink"].mean() >= SAVINGS["cifar10"]
     assert "**survives**" in survives(found, "cifar10")
     only = [(e, values | {"bpp_entropy": 0.9 - 0.3 * (e.lam > 0)}) for e, values in rows]
     found = tables.pair(made_up(tmp_path, only), "small", "cifar10")
@@ -311,45 +317,41 @@ def test_nothing_is_saved_where_nothing_is_learned(tmp_path):
     lams = (0.0, *scale.lams["cifar100"])
     rows = [(scale.experiment("cifar100", lam=v), result(0.01, 1 - 0.9 * (v > 0), 0.1)) for v in lams]
     record = made_up(tmp_path, rows)
-    by_words = {claim.words: claim.judge(record, "small") for claim in claims()}
-    assert next(v for w, v in by_words.items() if w.startswith("CIFAR-100, iid: 0.31")).word == "undecided"
-    assert "where accuracy is equal: none" in next(v for w, v in by_words.items() if "five times" in w).evidence
+    assert judged(record, "cifar100", "CIFAR-100, iid").word == "undecided"
+    assert "at equal accuracy: none" in judged(record, "five times").numbers
 
 
 def test_a_schedule_of_ours_is_not_the_papers(tmp_path):
     scale = SCALES["small"]
     lams = (0.0, *scale.lams["mnist-warm-up"])
     rows = [(scale.experiment("mnist-warm-up", lam=v), result(0.9, 1 - 0.9 * (v > 0), 0.1)) for v in lams]
-    by_words = {claim.words: claim.judge(made_up(tmp_path, rows), "small") for claim in claims()}
-    assert next(v for w, v in by_words.items() if w.startswith("MNIST, λ warmed up, iid")).word == "reached"
-    five = next(v for w, v in by_words.items() if "five times" in w)
+    record = made_up(tmp_path, rows)
+    assert judged(record, "late λ", "MNIST, λ warmed up, iid").word == "reached"
+    five = judged(record, "five times")
     assert five.word == "not reached"
-    assert "MNIST, λ warmed up 10.0 in entropy" in five.evidence
-    assert "is our schedule" in five.evidence
-    sparser = next(v for w, v in by_words.items() if "not sparse" in w)
-    assert sparser.word == "not reached", "as many ones in both"
+    assert "MNIST, λ warmed up 10.0 in entropy" in five.numbers
+    assert "is our schedule" in five.numbers
+    assert judged(record, "sparser").word == "not reached", "as many ones in both"
     few = [(e, values | {"density": 0.5 - 0.4 * (e.lam > 0)}) for e, values in rows]
-    sparser = next(c.judge(made_up(tmp_path, few), "small") for c in claims() if "not sparse" in c.words)
+    sparser = judged(made_up(tmp_path, few), "sparser")
     assert sparser.word == "reached"
-    assert "MNIST, λ warmed up 50.0 % and 10.0 %" in sparser.evidence
+    assert "MNIST, λ warmed up 50.0 % and 10.0 %" in sparser.numbers
 
 
 @pytest.mark.parametrize(("ours", "word"), [(0.95, "reached"), (0.93, "not reached")])
-def test_fedpm_is_set_beside_its_rivals(tmp_path, ours, word):
+def test_fedpm_is_set_beside_the_baselines(tmp_path, ours, word):
     scale = SCALES["small"]
     rows = [(scale.experiment("mnist"), result(ours, uplink=0.4))]
-    record = made_up(tmp_path / "none", rows)
-    judge = next(c.judge for c in claims() if "Top-mask" in c.words)
-    assert judge(record, "small").word == "not run"
+    assert judged(made_up(tmp_path / "none", rows), "baselines", "MNIST, iid").word == "not run"
     rows += [(scale.experiment("mnist", algorithm="sign_sgd"), result(0.94, uplink=1.0))]
     rows += [(scale.experiment("mnist", algorithm="fedavg"), result(0.99, uplink=11.0))]
-    verdict = judge(made_up(tmp_path, rows), "small")
+    verdict = judged(made_up(tmp_path, rows), "baselines", "MNIST, iid")
     assert verdict.word == word
-    assert "SignSGD, majority vote 94.0 % at 1.000 bpp up" in verdict.evidence
-    assert "FedAvg" not in verdict.evidence, "it sends far more"
+    assert "SignSGD, majority vote 94.0 % at 1.000 bpp up" in verdict.numbers
+    assert "FedAvg" not in verdict.numbers, "it sends far more"
 
 
-def test_what_was_given_up_is_told(tmp_path):
+def test_what_was_given_up_is_reported(tmp_path):
     old = SCALES["small"].experiment("cifar10", lam=1.0, lam_warmup=25)
     record = made_up(tmp_path, [(old, result(0.1)), (SCALES["small"].experiment("cifar10"), result(0.4))])
     assert tables.unplanned(record)["run"].tolist() == ["CIFAR-10, iid, regularized, λ = 1, λ warmed up"]
@@ -362,21 +364,23 @@ def test_fedpms_claims_are_judged_in_bytes(tmp_path):
     rows = [(scale.experiment("mnist"), result(0.9, uplink=0.42) | sizes)]
     rows += [(scale.experiment("mnist", "c = 2"), result(0.5, uplink=0.9) | sizes | {"network_bytes": 126})]
     rows += [(scale.experiment("mnist", lam=1.0), result(0.9, uplink=2.0) | sizes)]
-    below, small = (claim.judge(made_up(tmp_path, rows), "small") for claim in list(claims())[:2])
+    record = made_up(tmp_path, rows)
+    below, small = judged(record, "one bit"), judged(record, "small network")
     assert below.word == "reached"
-    assert "0.900 bpp" in below.evidence
-    assert "1.0040" in below.evidence
+    assert "0.900 bpp" in below.numbers
+    assert "1.0040" in below.details
     assert small.word == "not reached", "4,000 bytes are less than 32 times 126"
-    assert "31.75 times" in small.evidence
-    exact = [(scale.experiment("mnist"), result(0.9, uplink=1.0) | sizes)]
-    below, small = (claim.judge(made_up(tmp_path, exact), "small") for claim in list(claims())[:2])
-    assert (below.word, small.word) == ("not reached", "reached")
+    assert "31.75 times" in small.numbers
+    assert key_of(rows[1][0]).rsplit("-", 1)[-1] in small.details, "the row that says so"
+    exact = made_up(tmp_path, [(scale.experiment("mnist"), result(0.9, uplink=1.0) | sizes)])
+    assert judged(exact, "one bit").word == "not reached"
+    assert judged(exact, "small network").word == "reached"
 
 
-def test_the_ablation_and_the_bills_show_each_run_once(tmp_path):
+def test_the_ablation_and_the_costs_show_each_run_once(tmp_path):
     scale = SCALES["small"]
     rows = [(e, result(0.9, 0.9 - 0.01 * i)) for i, e in enumerate(members("ablation", "small"))]
-    rows += [(e, result(0.8)) for e in members("rivals", "small") if e.dataset == "mnist"]
+    rows += [(e, result(0.8)) for e in members("baselines", "small") if e.dataset == "mnist"]
     rows += [(scale.experiment("mnist", "c = 4"), result(0.7))]
     record = made_up(tmp_path, rows)
     plain, sparse = (tables.ablation(record, "small", lam) for lam in (0.0, plan.ABLATION_LAM))
@@ -385,10 +389,10 @@ def test_the_ablation_and_the_bills_show_each_run_once(tmp_path):
     assert plain["λ = 0"].tolist()[0] == "as chosen"
     assert len({*plain["runs"], *sparse["runs"]}) == 12
     assert "The most accurate: as chosen, 90.0 %." in page.page(record)
-    assert [naming.change(e.settings) for e, _ in rows[:12:2]] == plain["λ = 0"].tolist()
+    assert [plan.change_of(e.settings) for e, _ in rows[:12:2]] == plain["λ = 0"].tolist()
     picture = pictures.communication_cost(record, "small", "mnist")
     assert "iid, Top-mask: 80.0, 80.0, 80.0 % at 3 MB" in picture.alt
-    assert "c = 4" not in picture.alt, "no rival has run there"
+    assert "c = 4" not in picture.alt, "no baseline was run there"
     assert [axes.get_title() for axes in picture.draw().axes if axes.get_title()] == ["iid"]
     assert pictures.communication_cost(record, "small", "cifar10") is None
 
@@ -417,7 +421,7 @@ def test_tables_hold_what_was_run_alone(tmp_path):
     assert table["±"].tolist() == pytest.approx([12.706 * 2], rel=1e-3)  # t · s / √n, s = 2√2
     assert "|  |" in page.markdown(table), "what is no number is an empty cell"
     assert tables.lam_grid(record, "small", "mnist").empty
-    assert naming.method(rows[0][0].settings) == "FedAvg"
+    assert plan.method_of(rows[0][0].settings) == "FedAvg"
 
 
 @pytest.mark.parametrize(
@@ -432,10 +436,37 @@ def test_tables_hold_what_was_run_alone(tmp_path):
     ],
 )
 def test_mistakes_are_one_line(argv, words, capsys):
-    assert command.main(argv) == 2
+    assert command.main(["reproduce", *argv]) == 2
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1
+
+
+def test_values_of_settings_that_were_renamed_are_read_as_they_are_called_now(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    record = Record()
+    assert set(record.runs["engine"]) <= set(SETTINGS["engine"].metadata["choices"])
+    assert record.row(SCALES["small"].experiment("mnist")), "and are found"
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_the_page_opens_with_a_summary_of_ten_rows(tmp_path, recorded):
+    record = Record(ROOT / "data/results/paper" if recorded else tmp_path)
+    lines = page.page(record).splitlines()
+    rows = [line for line in lines[lines.index("## Summary") : lines.index("## How to read this page")] if "| " in line]
+    assert lines.index("## Summary") < 10
+    assert len(rows) - 1 == len({claim.name for claim in claims()}) == 10, "one row per name, and the header"
+    for row, name in zip(rows[1:], dict.fromkeys(claim.name for claim in claims()), strict=True):
+        of_name = [claim for claim in claims() if claim.name == name]
+        ran = {claim.verdict(record, scale).word for claim in of_name for scale in SCALES} - {"not run"}
+        assert bool(ran) == recorded
+        assert all(f"**{word}**" in row for word in ran or {"not run"})
+
+
+def test_an_empty_record_has_a_page(tmp_path):
+    text = page.page(Record(tmp_path))
+    assert text.count("\n\nNot run.\n\n") == len(SCALES) * len(CASES)
+    assert "Given up" not in text
 
 
 def test_the_page_is_what_the_record_says(monkeypatch):

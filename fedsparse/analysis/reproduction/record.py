@@ -1,12 +1,13 @@
-"""What came out: `runs.csv`, a row a finished run, and its rounds beside it. What is in there need not be run again.
+"""What came out: `runs.csv`, one row per finished run, and its rounds beside it. What is there is not run again.
 
-A run is known by its settings, wherever its data and its folder lay. It enters the record when its last round is done:
-one that was cut off is in its run folder alone, and goes on from there.
+A run is known by its settings, wherever its data and its folder lay. It enters the record when its last round is done;
+an interrupted run is in its run folder alone, and resumes from there.
 """
 
 import os
 import platform
 import subprocess
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,18 +26,21 @@ if TYPE_CHECKING:
 
 FOLDER = "data/results/paper"
 PLACES = ("data_root", "out", "device")
-"""Settings that say where, not what."""
+"""Settings that say where a run was made, not what it is."""
 ROUND = (
     "round", "accuracy", "accuracy_expected", "accuracy_threshold", "density", "bpp_entropy", "bpp_kl", "bpp_uplink",
     "bpp_downlink", "uplink_bytes", "downlink_bytes",
 )  # fmt: skip
-"""Columns of `History` that are kept."""
+"""Columns of `History` that the record has."""
 LAST = ROUND[1:-2]
-"""Those of them whose value in the last round stands in `runs.csv` too."""
+"""Those whose value in the last round is in `runs.csv` too."""
 COLUMNS = {name: f"{name}_setting" if name in ROUND else name for name in SETTINGS if name not in PLACES}
-"""Of `runs.csv`, by setting: `density` is both a setting and a rate."""
+"""Columns of `runs.csv` by setting: `density` is both a setting and a rate."""
+RENAMED = {"engine": {"cohort": "fast"}}
+"""Values of settings in older rows, and what they are called now."""
 
 
+@lru_cache(maxsize=4096)
 def key_of(experiment: Experiment) -> str:
     """The name of a run in the record: the same wherever it was done."""
     return experiment.replace(**{name: SETTINGS[name].default for name in PLACES}).key
@@ -51,17 +55,14 @@ class Record:
 
     def __init__(self, folder: str | Path = FOLDER) -> None:
         self.folder = Path(folder)
-        self.runs = self._read("runs.csv")
+        self._load()
 
     def row(self, experiment: Experiment) -> dict[str, Any] | None:
-        """Of a run with so many rounds: its settings, how it was made, and its last round; None if it is not there."""
-        if self.runs.empty:
-            return None
-        mine = self.runs[(self.runs["key"] == key_of(experiment)) & (self.runs["rounds"] == experiment.rounds)]
-        return None if mine.empty else {str(name): value for name, value in mine.iloc[0].items()}
+        """Settings, provenance and last round of a run with as many rounds; None if it is not there."""
+        return self._rows.get((key_of(experiment), experiment.rounds))
 
     def rounds(self, experiments: "list[Experiment]") -> "pandas.DataFrame":
-        """The rounds of these runs, as far as they are there, beside their settings."""
+        """The rounds of those of these runs that are there, beside their settings."""
         import pandas
 
         keys = [key_of(e) for e in experiments if self.row(e)]
@@ -74,7 +75,7 @@ class Record:
         return merged[merged["round"] <= merged["rounds"]]
 
     def add(self, done: Run) -> None:
-        """Enter a finished run; its rounds first, so that what `runs.csv` names is there."""
+        """Enter a finished run: its rounds first, so that `runs.csv` never names a run without rounds."""
         import pandas
 
         e, history = done.experiment, done.history.frame
@@ -89,7 +90,7 @@ class Record:
             "network_bytes": done.network_bytes,
             "parameters": done.network.masked.layout.n,
             "minutes": history["seconds"].sum() / 60,
-            "data": _fingerprint(done),
+            "data": str((RunFolder(e).load() or {}).get("data", "")),
             **made_by(e),
             **done.versions,
         }
@@ -105,7 +106,11 @@ class Record:
                 order = [c for c in ("dataset", "key", "round") if c in table]
                 columns = dict.fromkeys(["key", *new.columns, *table.columns])  # those of older rows stay
                 self._write(name, table.sort_values(order)[list(columns)])
-            self.runs = self._read("runs.csv")
+            self._load()
+
+    def _load(self) -> None:
+        self.runs = self._read("runs.csv")
+        self._rows = {(row["key"], row["rounds"]): row for row in self.runs.to_dict("records")}
 
     def _read(self, name: str) -> "pandas.DataFrame":
         import pandas
@@ -118,11 +123,11 @@ class Record:
         except (OSError, ValueError) as error:
             raise RunError(f"{file} cannot be read ({' '.join(str(error).split())[:100]}); restore it") from None
         if not {"key", "rounds" if name == "runs.csv" else "round"} <= set(table):
-            raise RunError(f"{file} cannot be read (its first line names no columns of ours); restore it")
+            raise RunError(f"{file} cannot be read (its first line is not that of a record); restore it")
         if name != "runs.csv":
             return table
-        younger: dict[str, Any] = {column: SETTINGS[n].default for n, column in COLUMNS.items() if column not in table}
-        return table.assign(**younger)  # a setting that came later had its default
+        missing: dict[str, Any] = {column: SETTINGS[n].default for n, column in COLUMNS.items() if column not in table}
+        return table.assign(**missing).replace(RENAMED)  # a setting that was added later had its default
 
     def _write(self, name: str, table: "pandas.DataFrame") -> None:
         partial = self.folder / f".{name}.partial"
@@ -141,43 +146,40 @@ def _file(experiment: Experiment) -> str:
 
 
 def rounds_done(experiment: Experiment) -> int:
-    """How far its run folder has come."""
+    """How many rounds its run folder has."""
     file = RunFolder(experiment).path / "history.csv"
     return len(History.from_csv(file.read_text())) if file.exists() else 0
 
 
-def sign(experiment: Experiment) -> None:
-    """Note beside the run folder on which device, and with which commit of this package, it is worked on from now.
-
-    Raises:
-        RunError: it cannot be written.
-    """
-    file = signature(experiment)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        lines = file.read_text().splitlines() if file.exists() else []
-        file.write_text("\n".join(dict.fromkeys([*lines, f"{_device(experiment)};{_commit()}"])) + "\n")
-    except OSError as error:
-        raise RunError(f"cannot write to out={experiment.out!r}: {error.strerror or error}") from None
-
-
 def signature(experiment: Experiment) -> Path:
-    """The file of `sign`: not in the folder, which a run that comes to nothing takes away."""
+    """The file of `sign`: beside the run folder, which a run that fails at once takes away."""
     path = RunFolder(experiment).path
     return path.with_name(f"{path.name}.made_by.csv")
 
 
-def made_by(experiment: Experiment) -> dict[str, str]:
-    """`device` and `commit` of a run; several, if it was done in pieces on several."""
+def sign(experiment: Experiment) -> None:
+    """Note on which device, and with which commit of this package, the run is worked on from now.
+
+    Raises:
+        RunError: the note cannot be written.
+    """
     file = signature(experiment)
-    lines = file.read_text().splitlines() if file.exists() else [f"{_device(experiment)};{_commit()}"]
-    parts = [dict.fromkeys(column) for column in zip(*(line.split(";") for line in lines), strict=True)]
-    return {"device": " and ".join(parts[0]), "commit": " and ".join(parts[1])}
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join(dict.fromkeys([*_signed(file), f"{_device(experiment)};{_commit()}"])) + "\n")
+    except OSError as error:
+        raise RunError(f"cannot write to out={experiment.out!r}: {error.strerror or error}") from None
 
 
-def _fingerprint(done: Run) -> str:
-    """Of the data."""
-    return str((RunFolder(done.experiment).load() or {}).get("data", ""))
+def made_by(experiment: Experiment) -> dict[str, str]:
+    """`device` and `commit` of a run; several of each if it was made in pieces."""
+    lines = _signed(signature(experiment)) or [f"{_device(experiment)};{_commit()}"]
+    devices, commits = (dict.fromkeys(column) for column in zip(*(line.split(";") for line in lines), strict=True))
+    return {"device": " and ".join(devices), "commit": " and ".join(commits)}
+
+
+def _signed(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def _device(experiment: Experiment) -> str:
@@ -189,11 +191,11 @@ def _device(experiment: Experiment) -> str:
 
 
 def _commit() -> str:
-    """Of the last change to this package; with a + where it has been changed since."""
-    here = Path(__file__).parents[1]
+    """The last commit that changed this package; with a + if it has been changed since."""
+    package = Path(__file__).parents[2]
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words, "--", "."], cwd=here, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(["git", *words, "--", "."], cwd=package, capture_output=True, text=True).stdout.strip()
 
     try:
         return git("log", "-1", "--format=%h") + "+" * bool(git("status", "--porcelain"))
