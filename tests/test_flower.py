@@ -17,7 +17,7 @@ pytest.importorskip("flwr", reason="Flower is not installed: pip install 'fedspa
 from flwr.app import ConfigRecord, Message, RecordDict
 from google.protobuf.message import DecodeError as ProtobufError
 
-from fedsparse import DataError, Experiment, Federation, History, RunError, SettingError, run
+from fedsparse import DataError, Experiment, Federation, History, Run, RunError, SettingError, run
 from fedsparse.flower.client_app import RECORD, payload_of
 from fedsparse.flower.nodes import Nodes
 from fedsparse.flower.run_config import FlowerSettings, from_run_config, to_run_config
@@ -28,7 +28,6 @@ from fedsparse.flower.testing.in_process import InProcessGrid, direct
 from fedsparse.run_folder import RunFolder
 from fedsparse.wire import frame
 from fedsparse.wire.masks import Report
-from fedsparse.wire.network_file import encode
 from fedsparse.wire.weights import decode_weights
 
 ROOT = Path(__file__).parents[1]
@@ -77,20 +76,14 @@ def spoiling_update(fault):
     return lambda *call: fault(payload_of(direct(*call)))
 
 
-def without(experiment: Experiment, lost: set[tuple[int, int]]) -> Federation:
-    """The engine in one process, with the updates of some (round, client) taken out."""
-    federation = Federation(experiment, client_backend=faults.without(lost))
-    for _ in range(experiment.rounds):
-        federation.round()
-    return federation
+def without(experiment: Experiment, lost: set[tuple[int, int]]) -> Run:
+    """The run in one process in which the updates of these (round, client) pairs never arrive."""
+    return run(experiment, client_backend=faults.without(lost))
 
 
-def same_as(got, expected: Federation) -> None:
-    """The run over Flower has the network and, times aside, the history of a federation in one process."""
-    trained = expected.algorithm.parameters(expected.state)
-    assert (got.folder / "network.fsp").read_bytes() == bytes(encode(expected.network.architecture, trained))
-    timeless = [History([{**row, "seconds": 0.0} for row in h]).to_csv() for h in (got.history, expected.history)]
-    assert timeless[0] == timeless[1]
+def assert_same(got: Run, expected: Run) -> None:
+    """Both runs have the same network and, times aside, the same history."""
+    assert files(got.folder) == files(expected.folder)
 
 
 VARIANTS = [
@@ -110,13 +103,13 @@ VARIANTS = [
 def test_a_run_over_flower_is_the_run_in_one_process(tiny, settings):
     there, here = tiny.replace(**settings), elsewhere(tiny, "here").replace(**settings)
     got = over_flower(there)
-    assert files(got.folder) == files(run(here).folder)
+    assert_same(got, run(here))
     assert not (got.folder / "refused.csv").exists()
 
 
 def test_nodes_in_any_order_give_the_same_run(tiny):
     shuffled = [{"partition-id": k} for k in (2, 0, 3, 1)]
-    assert files(over_flower(tiny, node_configs=shuffled).folder) == files(run(elsewhere(tiny, "here")).folder)
+    assert_same(over_flower(tiny, node_configs=shuffled), run(elsewhere(tiny, "here")))
 
 
 def of_another_layout(app, message, context):
@@ -160,7 +153,7 @@ def test_a_client_that_fails_is_left_out_of_the_round_and_is_back_in_the_next(ti
     tiny = tiny.replace(algorithm=algorithm, aggregation="weighted")
     spoil, why, size = FAULTS[fault]
     got = over_flower(tiny, link=spoiling(1, spoil))
-    same_as(got, without(elsewhere(tiny, "here"), {(1, 1)}))
+    assert_same(got, without(elsewhere(tiny, "here"), {(1, 1)}))
     assert [row["cohort"] for row in got.history] == [3, 4]
     (refused,) = refusals(got.folder)
     assert (refused["round"], refused["client"]) == ("1", "1")
@@ -173,7 +166,7 @@ def test_a_schedule_of_faults_hits_those_clients_and_no_others(tiny):
     stale = faults.stale()
     schedule |= {(3, 1): faults.flipped, (2, 3): stale, (3, 3): stale}
     got = over_flower(tiny.replace(rounds=3), link=faults.faulty(schedule))
-    same_as(got, without(elsewhere(tiny, "here").replace(rounds=3), set(schedule) - {(2, 3)}))
+    assert_same(got, without(elsewhere(tiny, "here").replace(rounds=3), set(schedule) - {(2, 3)}))
     whys = {(r["round"], r["client"]): r["why"] for r in refusals(got.folder)}
     assert sorted(whys) == [("2", "0"), ("2", "1"), ("2", "2"), ("3", "0"), ("3", "1"), ("3", "3")]
     assert "a mask of round 2; this is round 3" in whys["3", "3"]
@@ -184,7 +177,7 @@ def test_an_update_is_counted_once_however_often_it_comes(tiny):
     grid = InProcessGrid(to_run_config(tiny, SHORT))
     pull = grid.pull_messages
     grid.pull_messages = lambda ids: [m for m in pull(ids) for _ in range(2)]
-    assert files(serve(grid, tiny, SHORT).folder) == files(run(elsewhere(tiny, "here")).folder)
+    assert_same(serve(grid, tiny, SHORT), run(elsewhere(tiny, "here")))
 
 
 def test_a_reply_counts_for_whom_it_was_asked_of_whatever_it_says_of_its_sender(tiny):
@@ -205,7 +198,7 @@ def test_a_reply_counts_for_whom_it_was_asked_of_whatever_it_says_of_its_sender(
 
     grid.push_messages = pushed
     got = serve(grid, tiny, SHORT)
-    same_as(got, without(elsewhere(tiny, "here"), {(1, 1)}))
+    assert_same(got, without(elsewhere(tiny, "here"), {(1, 1)}))
     assert [(r["client"], r["why"][:30]) for r in refusals(got.folder)] == [("1", "it says that it is client 2 wi")]
 
 
@@ -224,7 +217,7 @@ def test_a_reply_that_flower_cannot_read_is_refused_like_any_other(tiny, error):
 
     grid.pull_messages = unreadable
     got = serve(grid, tiny, SHORT)
-    same_as(got, without(elsewhere(tiny, "here"), {(1, 1)}))
+    assert_same(got, without(elsewhere(tiny, "here"), {(1, 1)}))
     assert refusals(got.folder)[0]["why"] == "a reply that Flower cannot read"
 
 
@@ -336,7 +329,7 @@ def test_the_server_waits_for_its_nodes_and_no_longer_than_it_was_told(tiny):
 def test_a_node_that_cannot_take_part_is_rejected_once_and_the_run_goes_on(tiny):
     configs = [{"partition-id": k} for k in (0, 1, 2, 3, 3, 9)] + [{}]
     got = over_flower(tiny, node_configs=configs)
-    assert files(got.folder) == files(run(elsewhere(tiny, "here")).folder)
+    assert_same(got, run(elsewhere(tiny, "here")))
     whys = [r["why"] for r in refusals(got.folder)]
     assert len(whys) == 3, "once each, not once a round"
     assert "client 3 is node" in whys[0]
@@ -409,7 +402,7 @@ def test_a_server_killed_in_the_fourth_round_is_started_again_and_ends_the_same(
     killed = subprocess.run([sys.executable, "-c", SERVER, repr(e.settings)], cwd=ROOT, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     assert len(RunFolder(e).load()["history"]) == 3
-    assert files(over_flower(e).folder) == files(run(elsewhere(e, "whole")).folder)
+    assert_same(over_flower(e), run(elsewhere(e, "whole")))
 
 
 def test_after_a_restart_everybody_is_sent_theta_whole_and_the_network_is_the_same(tiny):
@@ -434,7 +427,7 @@ def test_a_run_goes_on_in_one_process_and_back(tiny):
     over_flower(tiny.replace(rounds=1))
     run(tiny.replace(rounds=2))
     got = over_flower(tiny.replace(rounds=3))
-    assert files(got.folder) == files(run(elsewhere(tiny, "here").replace(rounds=3)).folder)
+    assert_same(got, run(elsewhere(tiny, "here").replace(rounds=3)))
 
 
 class Started:

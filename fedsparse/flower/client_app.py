@@ -71,10 +71,10 @@ def train(message: Message, context: Context) -> Message:
     return _reply(message, context, answer)
 
 
-def record_of(message: Message | None) -> ConfigRecord:
-    """The record in a message. Raises `MessageError` if it reports an error, Flower's or ours, or holds no record."""
-    if message is None:
-        raise MessageError("a reply that Flower cannot read")
+def record_of(message: Message | MessageError) -> ConfigRecord:
+    """The record in a message. Raises `MessageError` if it is or reports an error, or holds no record."""
+    if isinstance(message, MessageError):
+        raise message
     if message.has_error():
         lines = (message.error.reason or "").strip().splitlines() or ["it does not say why"]
         raise MessageError(f"its app failed: {lines[-1]}")
@@ -86,7 +86,7 @@ def record_of(message: Message | None) -> ConfigRecord:
     return record
 
 
-def payload_of(message: Message | None) -> bytes:
+def payload_of(message: Message | MessageError) -> bytes:
     """The bytes in a message. Raises `MessageError` if there are none."""
     payload = record_of(message).get("payload")
     if not isinstance(payload, bytes):

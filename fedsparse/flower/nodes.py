@@ -42,6 +42,10 @@ REASON_LENGTH = 300
 log = logging.getLogger("flwr.fedsparse")
 
 
+class NoAnswer(MessageError):
+    """A node did not answer in time."""
+
+
 class Node(NamedTuple):
     """A node that has said which client it is."""
 
@@ -112,10 +116,10 @@ class Nodes:
         """(client, update) as the updates arrive; a reply that holds none, or another client's, is left out."""
         self.round = round
         self.up_to_date -= set(messages)
-        waiting = {self.nodes[k].id: k for k in messages}
-        sent = [self._message(node, MessageType.TRAIN, {"payload": messages[k]}) for node, k in waiting.items()]
+        clients = {self.nodes[k].id: k for k in messages}
+        sent = [self._message(node, MessageType.TRAIN, {"payload": messages[k]}) for node, k in clients.items()]
         for node, reply in self._replies(sent):
-            client, update = waiting.pop(node), b""
+            client, update = clients[node], b""
             try:
                 update = payload_of(reply)
                 claimed, samples = claim_of(update)
@@ -126,8 +130,6 @@ class Nodes:
             else:
                 self.up_to_date.add(client)
                 yield client, update
-        for client in waiting.values():
-            self._note(client, 0, f"no answer within {self.settings.reply_timeout:g} s")
 
     def report_rejected(self, rejected: Rejected) -> None:
         """Note the update, and go on."""
@@ -160,17 +162,13 @@ class Nodes:
 
     def _identify(self, nodes: list[int]) -> None:
         """Ask each node which client it is. A node that is rejected is not asked again; a silent one is."""
-        silent = set(nodes)
         for node, reply in self._replies([self._message(node, MessageType.QUERY, {}) for node in nodes]):
-            silent.discard(node)
             try:
                 self._add(node, record_of(reply))
             except MessageError as error:
-                self.rejected_nodes.add(node)
+                if not isinstance(error, NoAnswer):
+                    self.rejected_nodes.add(node)
                 self._note(f"node {node}", 0, str(error))
-        for node in sorted(silent):
-            timeout = f"within {self.settings.reply_timeout:g} s"
-            self._note(f"node {node}", 0, f"it did not say which client it is {timeout}")
 
     def _add(self, node: int, answer: ConfigRecord) -> None:
         client, samples, fingerprint = (answer.get(name) for name in ("client", "samples", "data"))
@@ -188,28 +186,31 @@ class Nodes:
         content = RecordDict({RECORD: ConfigRecord(record)})
         return Message(content, node, kind, ttl=self.settings.reply_timeout, group_id=str(self.round))
 
-    def _replies(self, messages: list[Message]) -> Iterator[tuple[int, Message | None]]:
-        """(node, reply) as replies arrive, at most one per node, until the timeout; None for an unreadable reply.
+    def _replies(self, messages: list[Message]) -> Iterator[tuple[int, Message | MessageError]]:
+        """(node, reply) for each message, as replies arrive; an error in place of one that is unreadable or missing.
 
         The sender that a reply names is its own claim. Each reply is therefore asked for by the id of the message that
         it answers: the SuperLink accepts an answer to it from its addressee alone.
         """
         ids = self.grid.push_messages(messages) if messages else []
-        waiting = {id: m.metadata.dst_node_id for id, m in zip(ids, messages, strict=True) if id}
+        waiting = {m.metadata.dst_node_id: id for m, id in zip(messages, ids, strict=True)}  # no id: it was not sent
         deadline = time.monotonic() + self.settings.reply_timeout
-        while waiting:
+        while any(waiting.values()):
             began = time.monotonic()
-            for id, node in list(waiting.items()):
+            for node, id in [(node, id) for node, id in waiting.items() if id]:
                 try:
-                    replies: list[Message | None] = list(self.grid.pull_messages([id]))
+                    replies: list[Message | MessageError] = list(self.grid.pull_messages([id]))
                 except UNREADABLE:
-                    replies = [None]
+                    replies = [MessageError("a reply that Flower cannot read")]
                 if replies:
-                    del waiting[id]
+                    del waiting[node]
                     yield node, replies[0]
-            if not waiting or time.monotonic() > deadline:
-                return
-            time.sleep(max(POLL, time.monotonic() - began))  # leaves the SuperLink half of its time for its nodes
+            if time.monotonic() > deadline:
+                break
+            if waiting:
+                time.sleep(max(POLL, time.monotonic() - began))  # leaves half of the SuperLink's time to its nodes
+        for node in waiting:
+            yield node, NoAnswer(f"no answer within {self.settings.reply_timeout:g} s")
 
     def _note(self, client: int | str, size: int, reason: str) -> None:
         printable = "".join(c if c.isprintable() else " " for c in reason)  # a node may have written it
