@@ -63,7 +63,7 @@ def signs_or_magnitudes(task: Task, ticket: Ticket) -> list[dict]:
     first, other = task.first_weights(), task.first_weights(again=2)
     starts = {
         "its own weights": first,
-        "its signs, one magnitude a layer": signed_constant(first, task.layout),
+        "its signs, one magnitude per layer": signed_constant(first, task.layout),
         "its signs, other magnitudes": first.sign() * other.abs(),
         "its magnitudes, other signs": first.abs() * other.sign(),
         "other weights": other,
