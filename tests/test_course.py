@@ -13,9 +13,9 @@ import nbformat
 import pytest
 
 from fedsparse import RunError
+from fedsparse.__main__ import main
 from fedsparse.tools import notebooks
 from fedsparse.tools.course import bundle, copies, site
-from fedsparse.tools.course.command import main
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -111,6 +111,7 @@ def built(tmp_path_factory) -> Path:
     return site.build(ROOT, tmp_path_factory.mktemp("built") / "site").parent
 
 
+@pytest.mark.slow
 def test_the_explorer_is_on_the_site(built):
     page = (built / "notebooks" / "06_lambda_sweep.html").read_text()
     (target,) = set(re.findall(r'href="([^"]*lambda_explorer\.html)"', page))
@@ -118,6 +119,7 @@ def test_the_explorer_is_on_the_site(built):
     assert 'type="range"' in explorer.read_text()
 
 
+@pytest.mark.slow
 def test_the_site_loads_nothing_from_elsewhere(built):
     pages = [*built.rglob("*.html"), *built.rglob("*.css")]
     assert len(pages) > len(ALL)
@@ -128,6 +130,7 @@ def test_the_site_loads_nothing_from_elsewhere(built):
     assert not site.resources('<a href="https://a">a</a><img src="b.png">')
 
 
+@pytest.mark.slow
 def test_the_site_has_notebooks_guides_settings_and_reference(built):
     for notebook in ALL:
         page = (built / "notebooks" / f"{notebook.stem}.html").read_text()
@@ -147,14 +150,20 @@ def test_the_site_has_notebooks_guides_settings_and_reference(built):
     ):
         assert f'id="{name}"' in reference
     home = (built / "index.html").read_text()
+    for guide in (ROOT / "docs").glob("*.md"):
+        assert guide.stem == "index" or f'href="{guide.stem}.html"' in home, guide.name
     assert all(f"notebooks/{notebook.stem}.html" in home for notebook in ALL)
 
 
-def test_the_reference_describes_every_room():
-    described = {room.split(".")[0] for rooms in site.ROOMS.values() for room in rooms}
-    order = {p.stem if p.is_file() else p.name for p in (ROOT / "fedsparse").iterdir() if not p.name.startswith("_")}
-    doors = {"doctor", "notebooks", "plots", "checks", "course", "studies", "parallel", "overrides"}
-    assert described == order - doors
+def test_the_reference_describes_every_module():
+    described = [name for layer in site.LAYERS for name in site.modules(ROOT, layer)]
+    assert len(described) == len(set(described))
+    files = {f for f in (ROOT / "fedsparse").rglob("*.py") if f.name not in ("__main__.py", "command.py")}
+    for file in (f for f in files if f.stat().st_size):
+        name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        assert name in described
+    assert {"fedsparse", "fedsparse.federation", "fedsparse.wire.masks"} <= set(described)
+    assert not [name for name in described if name.endswith(("command", "__main__"))]
 
 
 @pytest.fixture(scope="module")
@@ -170,8 +179,9 @@ def browser():
         instance.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("page", ["index", "settings", "teaching", "notebooks/05_fedpm_vs_regularized", "api/4"])
+@pytest.mark.parametrize("page", ["index", "settings", "teaching", "notebooks/05_fedpm_vs_regularized", "api/2_wire"])
 def test_a_page_fits_a_phone_and_can_be_read_by_everybody(built, browser, page, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     view = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
@@ -197,6 +207,7 @@ def packed(tmp_path_factory, built) -> Path:
         return bundle.pack(ROOT, tmp_path_factory.mktemp("packed") / "bundle", wheels=False)
 
 
+@pytest.mark.slow
 def test_the_bundle_is_whole(packed):
     for kind in ("student", "teacher"):
         assert {p.name for p in (packed / kind).glob("*.ipynb")} == {n.name for n in ALL}
@@ -212,21 +223,22 @@ def test_the_bundle_is_whole(packed):
     assert "were left out" in (packed / "README.txt").read_text()
 
 
+@pytest.mark.slow
 def test_the_bundles_wheel_installs_without_a_network(packed, tmp_path):
     call = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(tmp_path)]
     done = subprocess.run([*call, "--find-links", str(packed / "wheels"), "fedsparse"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "fedsparse" / "notebooks" / "__main__.py").exists()
+    assert (tmp_path / "fedsparse" / "tools" / "notebooks" / "command.py").exists()
 
 
 def test_a_place_where_nothing_can_be_made_is_refused_in_one_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.chdir(ROOT)
-    assert main(["copies", str(tmp_path / "file")]) == 1
-    assert capsys.readouterr().err == f"fedsparse.tools.course: cannot write {tmp_path}/file/student: Not a directory\n"
+    assert main(["course", "copies", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err == f"fedsparse: cannot write {tmp_path}/file/student: Not a directory\n"
     monkeypatch.chdir(tmp_path)
     for what in ("copies", "site", "bundle"):
-        assert main([what, "made"]) == 1
+        assert main(["course", what, "made"]) == 2
         assert "in the folder of the repository" in capsys.readouterr().err
     assert not (tmp_path / "made").exists()
 
@@ -234,6 +246,6 @@ def test_a_place_where_nothing_can_be_made_is_refused_in_one_line(tmp_path, monk
 def test_a_folder_that_is_no_bundle_is_left_alone(tmp_path, monkeypatch, capsys):
     (tmp_path / "thesis.txt").write_text("years of work")
     monkeypatch.chdir(ROOT)
-    assert main(["bundle", str(tmp_path), "--no-wheels"]) == 1
+    assert main(["course", "bundle", str(tmp_path), "--no-wheels"]) == 2
     assert "is no bundle" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").exists()

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from fedsparse import RunError, SettingError
+from fedsparse.__main__ import main
 from fedsparse.teaching import checks
 from fedsparse.tools import notebooks
-from fedsparse.tools.notebooks.command import main
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -83,9 +83,9 @@ def test_the_index_of_figures_is_complete():
     assert set(listed) == {p.name for p in (ROOT / "figures").glob("*.png")}
     for name, entry in listed.items():
         assert set(entry) == {"alt", "caption", "notebook", "parameters"}, name
-        maker, kept = entry["notebook"].removeprefix("python -m fedsparse."), ROOT / "data" / "results"
-        study = kept / f"{maker.removeprefix('studies ')}.csv"
-        made_by = ROOT / "notebooks" / f"{maker}.ipynb", study, kept / maker / "runs.csv"
+        maker, kept = entry["notebook"].removeprefix("python -m fedsparse "), ROOT / "data" / "results"
+        results = "paper/runs.csv" if maker == "reproduce" else f"{maker.removeprefix('study ')}.csv"
+        made_by = ROOT / "notebooks" / f"{maker}.ipynb", kept / results
         assert any(file.exists() for file in made_by), name
 
 
@@ -102,11 +102,12 @@ def test_exercises_fail_as_stubs_and_pass_as_solved(notebook):
         for source, passes in ((cells[i].source, False), (f"{solution}\n{call}", True)):
             said = io.StringIO()
             with contextlib.redirect_stdout(said):
-                exec("import numpy as np\nfrom fedsparse import checks\n" + source, {})
+                exec("import numpy as np\nfrom fedsparse.teaching import checks\n" + source, {})
             assert said.getvalue().startswith("PASS") == passes, said.getvalue()
             assert "return" not in said.getvalue(), "a hint never shows the answer"
 
 
+@pytest.mark.slow
 @each
 def test_it_runs_with_small_parameters(notebook, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
@@ -119,6 +120,7 @@ def test_it_runs_with_small_parameters(notebook, tmp_path, monkeypatch):
         notebooks.execute(copy, tmp_path, {})
 
 
+@pytest.mark.slow
 @each
 def test_committed_outputs_are_still_true(notebook, tmp_path):
     # In a copy: a notebook writes figures and runs beside its folder, and reads kept results there.
@@ -150,31 +152,45 @@ def test_a_wrong_parameter_is_refused(given, words):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "exit_code", "words"),
+    ("arguments", "words"),
     [
-        (["05_fedpm_vs_regularised"], 1, "did you mean '05_fedpm_vs_regularized'"),
-        (["05_fedpm_vs_regularized", "lamda=3"], 2, "did you mean 'lam'"),
-        (["05_fedpm_vs_regularized", "lam"], 2, "name=value"),
-        (["00_start_here", "--in-place", "lam=1"], 2, "takes no parameters"),
-        (["00_start_here", "lam=-1"], 1, "SettingError: lam=-1"),
+        (["05_fedpm_vs_regularised"], "did you mean '05_fedpm_vs_regularized'"),
+        (["05_fedpm_vs_regularized", "lamda=3"], "did you mean 'lam'"),
+        (["05_fedpm_vs_regularized", "lam"], "name=value"),
+        (["05_fedpm_vs_regularized", "lam=high"], "lam='high' is not like its default"),
+        (["00_start_here", "--in-place", "lam=1"], "takes no parameters"),
     ],
 )
-def test_the_runner_says_what_is_wrong_in_one_line(tmp_path, monkeypatch, capfd, arguments, exit_code, words):
+def test_a_mistake_in_the_call_is_refused_in_one_line(tmp_path, monkeypatch, capfd, arguments, words):
     monkeypatch.chdir(ROOT)
-    assert main([*arguments, "--to", str(tmp_path)] if "--in-place" not in arguments else arguments) == exit_code
+    place = [] if "--in-place" in arguments else [f"to={tmp_path}"]
+    assert main(["notebook", *arguments, *place]) == 2
     said = capfd.readouterr().err.strip()
-    assert words in said.splitlines()[-1]
+    assert words in said
+    assert "\n" not in said
+    assert not list(tmp_path.iterdir()), "nothing ran"
+
+
+@pytest.mark.slow
+def test_a_cell_that_fails_ends_the_call_in_one_line(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(ROOT)
+    assert main(["notebook", "00_start_here", "lam=-1", f"to={tmp_path}"]) == 1
+    said = capfd.readouterr().err.strip()
+    assert "SettingError: lam=-1" in said.splitlines()[-1]
     assert "Traceback" not in said
 
 
 def test_a_call_from_elsewhere_or_to_a_file_is_refused(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.chdir(ROOT)
-    assert main(["00_start_here", "--to", str(tmp_path / "file")]) == 1
-    assert "cannot make the folder" in capsys.readouterr().err
+    for way, words in (([], "cannot make the folder"), (["--multirun"], "cannot write")):
+        assert main(["notebook", "05_fedpm_vs_regularized", *way, "jobs=1", f"to={tmp_path / 'file'}"]) == 2
+        said = capsys.readouterr().err
+        assert words in said
+        assert said.count("\n") == 1
     monkeypatch.chdir(tmp_path)
     for way in ([], ["--multirun"], ["--in-place"]):
-        assert main(["all", *way]) == 1
+        assert main(["notebook", "all", *way]) == 2
         assert "no notebooks in notebooks/" in capsys.readouterr().err
 
 

@@ -1,5 +1,6 @@
 """A folder with all that a classroom without a network needs: notebooks, site, wheels, data, an installer."""
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -25,10 +26,10 @@ echo "Ready: .venv/bin/jupyter lab student"
 
 README = """fedsparse, for a classroom without a network
 
-site/index.html   the course to read, in any browser
+site/index.html   the course as a web site, for any browser
 student/          notebooks to work in: exercises with checks, no solutions
-teacher/          the same with outputs, solutions and notes
-data/             kept results, and data sets that were at hand
+teacher/          the same notebooks with outputs, solutions and notes
+data/             stored results, and the data sets that were available
 wheels/           fedsparse and what it needs, for %(platform)s and Python %(major)d.%(minor)d
 
 Linux, macOS: sh install.sh
@@ -38,8 +39,8 @@ Windows, in this folder, with the Python named above:
     .venv\\Scripts\\python -m fedsparse doctor
 Then: .venv/bin/jupyter lab student      (Windows: .venv\\Scripts\\jupyter lab student)
 
-Wheels belong to one operating system and one version of Python: for others, make the bundle there.
-%(wheels)s
+Wheels are made for one operating system and one version of Python: for others, make the bundle there.
+%(note)s
 """
 
 
@@ -47,14 +48,12 @@ def pack(root: Path, to: Path, wheels: bool = True) -> Path:
     """Make the bundle; returns its folder, which is made anew.
 
     Args:
-        wheels: whether every dependency comes along, for this machine's system and Python: gigabytes with PyTorch for
-            GPUs. fedsparse's own wheel always does.
+        wheels: whether to add the wheels of all dependencies, for this machine's system and Python. With PyTorch for
+            GPUs they are gigabytes. fedsparse's own wheel is always added.
 
     Raises:
-        RunError: a wheel could not be had, or the site not be built; or `to` holds something that is no bundle.
+        RunError: a wheel or the site could not be built, or `to` holds something that is no bundle.
     """
-    import platform
-
     if to.exists() and any(to.iterdir()) and not (to / "install.sh").exists():
         raise RunError(f"{to} is there and is no bundle: name another folder")
     shutil.rmtree(to, ignore_errors=True)
@@ -68,20 +67,20 @@ def pack(root: Path, to: Path, wheels: bool = True) -> Path:
     for file in (*(root / "data").glob("*.npz"), root / "constraints.txt", root / "LICENSE"):
         shutil.copyfile(file, to / ("data" if file.suffix == ".npz" else ".") / file.name)
     _wheels(root, to / "wheels", wheels)
-    named = {
+    values = {
         "major": sys.version_info.major,
         "minor": sys.version_info.minor,
         "platform": f"{platform.system()} {platform.machine()}",
+        "note": "" if wheels else "The wheels of the dependencies were left out of this bundle: install.sh needs them.",
     }
-    words = "" if wheels else "The wheels of the dependencies were left out of this bundle: install.sh needs them."
-    (to / "install.sh").write_text(INSTALL % named)
-    (to / "README.txt").write_text((README % (named | {"wheels": words})).rstrip() + "\n")
+    (to / "install.sh").write_text(INSTALL % values)
+    (to / "README.txt").write_text((README % values).rstrip() + "\n")
     return to
 
 
 def _wheels(root: Path, folder: Path, dependencies: bool) -> None:
-    """Build wheels rather than download them: what comes as source has no compiler in the classroom."""
-    with tempfile.TemporaryDirectory() as clean:  # in the folder itself, leftovers of an earlier build would come along
+    """Build wheels, also of dependencies that are published as source: a classroom may have no compiler."""
+    with tempfile.TemporaryDirectory() as clean:  # a build in the checkout would add leftovers of an earlier one
         shutil.copytree(root / "fedsparse", Path(clean) / "fedsparse", ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copyfile(root / name, Path(clean) / name)

@@ -1,7 +1,7 @@
-"""Copies for students and for teachers, from the one source that the notebooks are.
+"""Copies of the notebooks for students and for teachers.
 
-A student's copy has no solutions and no outputs: what it shows, its reader has run. A teacher's copy has the committed
-outputs, the solutions unfolded, and below its title the notes of docs/teaching.md.
+A student's copy has no solutions and no outputs: students run every cell themselves. A teacher's copy has the committed
+outputs, unfolded solutions, and below its title the notes of docs/teaching.md.
 """
 
 import re
@@ -19,12 +19,12 @@ CODE = re.compile(r"```python\n(.*?)```", re.S)
 
 
 def student(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The notebook without solutions and outputs; links that lead to them are gone too.
+    """The notebook without solutions and outputs, and without links that lead to them.
 
     Raises:
-        RunError: a solution is left, since it is not written as the others are.
+        RunError: a solution is not written in the one form that can be removed.
     """
-    node = _apart(node)
+    node = _detached(node)
     for cell in node.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -40,7 +40,7 @@ def student(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def teacher(node: nbformat.NotebookNode, notes: str) -> nbformat.NotebookNode:
     """The notebook with its solutions unfolded, and with notes below its title."""
-    node = _apart(node)
+    node = _detached(node)
     for cell in node.cells:
         if cell.cell_type == "markdown":
             cell.source = cell.source.replace("<details><summary>Solution", "<details open><summary>Solution")
@@ -51,7 +51,7 @@ def teacher(node: nbformat.NotebookNode, notes: str) -> nbformat.NotebookNode:
 
 
 def solutions(node: nbformat.NotebookNode) -> list[tuple[str, str]]:
-    """Every exercise: its stub, and the code of its solution."""
+    """The stub of every exercise, and the code of its solution."""
     found = []
     for stub, cell in zip(node.cells, node.cells[1:], strict=False):
         if stub.cell_type == "code" and re.search(r"^checks\.\w+\(", stub.source, re.M):
@@ -62,7 +62,7 @@ def solutions(node: nbformat.NotebookNode) -> list[tuple[str, str]]:
 
 
 def notes_of(name: str, guide: str) -> str:
-    """What the guide for lecturers says of a notebook: its section, whose heading begins with the same number.
+    """The notes on a notebook in the guide for teachers: the section whose heading begins with the same number.
 
     Raises:
         RunError: there is no such section.
@@ -78,7 +78,7 @@ def write_copies(root: Path, to: Path) -> list[Path]:
     """`to/student/*.ipynb` and `to/teacher/*.ipynb`, of every notebook; returns the files.
 
     Raises:
-        RunError: a notebook without notes, or with a solution that cannot be taken out.
+        RunError: a notebook has no notes, or a solution that cannot be removed.
     """
     guide = (root / "docs" / "teaching.md").read_text()
     written = []
@@ -92,8 +92,8 @@ def write_copies(root: Path, to: Path) -> list[Path]:
     return written
 
 
-def _apart(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A deep copy that stands by itself: without launch links, which lead to solutions, and without a stamp."""
+def _detached(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A copy without a stamp and without launch links, which lead to the solutions."""
     node = nbformat.from_dict(without_launch_links(node))
     node.metadata.pop(KEY, None)
     return node

@@ -1,4 +1,4 @@
-"""The site: notebooks as they are committed, guides, settings, an API reference; built by Sphinx without a network."""
+"""The site: the notebooks as committed, the guides, and an API reference; Sphinx builds it without a network."""
 
 import re
 import shutil
@@ -9,35 +9,19 @@ from pathlib import Path
 import nbformat
 
 from fedsparse.errors import RunError
-from fedsparse.experiment import schema_table
 from fedsparse.tools.notebooks.files import read
 from fedsparse.tools.notebooks.launch_links import BRANCH, repository, without_launch_links
+from fedsparse.tools.notebooks.stamps import COMMAND_LINES, KEY
 
-ROOMS = {
-    "Settings and randomness": ("experiment", "randomness", "errors", "control"),
-    "Data and who holds them": ("data", "partition", "skew"),
-    "Networks": ("layers", "models", "regularizers", "network_file", "pathways"),
-    "Training": ("client", "cohort", "server"),
-    "Bytes": ("entropy", "coding", "wire", "codec", "shared", "relay", "weight_codec", "quantizers", "anatomy",
-              "costs"),
-    "Algorithms": ("algorithms", "algorithms.fedpm", "algorithms.thresholded", "algorithms.fedavg",
-                   "algorithms.quantized", "algorithms.sign_sgd"),
-    "The round loop, and what it leaves": ("population", "federation", "evaluation", "history", "run_folder", "grid"),
-    "The papers' experiments": ("paper", "paper.plan", "paper.record", "paper.tables", "paper.claims",
-                                "paper.pictures"),
-    "By hand and in small": ("enumeration", "toy_coder", "subset_sums", "lottery", "contests"),
-    "The λ explorer": ("explore", "explore.sweep", "explore.view"),
-    "On Flower": ("flower", "flower.terms", "flower.client_app", "flower.server_app", "flower.nodes",
-                  "flower.in_process", "flower.faults", "flower.processes"),
-}  # fmt: skip
-"""What the API reference describes, a page a title."""
+LAYERS = ("core", "algorithms", "wire", "flower", "teaching", "analysis", "tools")
+"""The pages of the API reference: the modules of the package itself, then those of each of its folders."""
 
 
 def build(root: Path, to: Path) -> Path:
     """Build the site; returns its first page.
 
     Raises:
-        RunError: Sphinx is not installed, or warns: its words are in the error.
+        RunError: Sphinx is not installed or warns; the error repeats its message.
     """
     source = to.with_name(f"{to.name}-source")
     shutil.rmtree(source, ignore_errors=True)
@@ -51,9 +35,8 @@ def build(root: Path, to: Path) -> Path:
         write_page(notebook, source / "notebooks", address)
     for figure in (*(root / "figures").glob("*.png"), *(root / "figures").glob("*.html")):
         shutil.copyfile(figure, source / "figures" / figure.name)
-    (source / "settings.md").write_text(f"# Settings\n\n{schema_table()}\n")
-    for number, (title, rooms) in enumerate(ROOMS.items()):
-        (source / "api" / f"{number}.md").write_text(_reference(title, rooms))
+    for number, layer in enumerate(LAYERS):
+        (source / "api" / f"{number}_{layer}.md").write_text(_reference(layer, modules(root, layer)))
     call = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(source), str(to)]
     done = subprocess.run(call, capture_output=True, text=True)
     if done.returncode:
@@ -64,13 +47,13 @@ def build(root: Path, to: Path) -> Path:
 
 
 def write_page(notebook: Path, folder: Path, address: str) -> None:
-    """A notebook as a page of the site: without launch links, without the cell that installs.
+    """Write a notebook as a page of the site: without launch links and without the cell that installs.
 
     Args:
-        address: of the repository's files: links to what is no page lead there.
+        address: the address of the repository's files, for links to files that are no pages.
     """
     node = without_launch_links(read(notebook))
-    node.metadata.pop("fedsparse", None)
+    node.metadata.pop(KEY, None)
     for cell in node.cells:
         if cell.cell_type == "markdown":
             cell.source = _relinked(cell.source, address)
@@ -86,7 +69,7 @@ def write_page(notebook: Path, folder: Path, address: str) -> None:
 
 
 def readable(page: str) -> str:
-    """A page for a keyboard and a screen reader: what scrolls can be reached, and captions say their level."""
+    """The page for keyboards and screen readers: areas that scroll can be focused, captions have a level."""
     for old, new in (
         ("<pre>", '<pre tabindex="0">'),
         ('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper'),
@@ -97,19 +80,28 @@ def readable(page: str) -> str:
 
 
 def resources(page: str) -> list[str]:
-    """Addresses that a page loads by itself from elsewhere: scripts, styles, images, fonts, frames."""
+    """External addresses that a page loads by itself: scripts, styles, images, fonts, frames."""
     tags = re.findall(r"<(?:script|link|img|iframe|source|video|audio|object|embed)\b[^>]*>", page)
     loaded = [t for t in tags if not re.search(r'rel="(?:canonical|author|license)"', t)]
     found = [m for tag in loaded for m in re.findall(r'(?:src|href|data)="((?:https?:)?//[^"]*)"', tag)]
     return found + re.findall(r"(?:@import\s+|url\()[\"']?((?:https?:)?//[^\"')]*)", page)
 
 
+def modules(root: Path, layer: str) -> list[str]:
+    """Dotted names of the modules of a layer, without command lines and empty files."""
+    package = root / "fedsparse"
+    files = package.glob("*.py") if layer == "core" else (package / layer).rglob("*.py")
+    described = [f for f in files if f.name not in COMMAND_LINES and f.read_text(encoding="utf-8").strip()]
+    return sorted(".".join(f.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for f in described)
+
+
 def _relinked(text: str, address: str) -> str:
     return re.sub(r"\]\(\.\./(?!figures/)", f"]({address}/", text)
 
 
-def _reference(title: str, rooms: tuple[str, ...]) -> str:
-    parts = [f"# {title}\n"]
-    for room in rooms:
-        parts.append(f"## `fedsparse.{room}`\n\n```{{eval-rst}}\n.. automodule:: fedsparse.{room}\n   :members:\n```\n")
-    return "\n".join(parts)
+def _reference(title: str, names: list[str]) -> str:
+    described = [
+        f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n   :ignore-module-all:\n```\n"
+        for name in names
+    ]
+    return "\n".join([f"# {title.capitalize()}\n", *described])

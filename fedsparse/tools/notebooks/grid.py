@@ -1,7 +1,6 @@
 """A grid of parameters over a notebook: executed in parallel, resumed after a stop, collected in one table."""
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,11 +53,11 @@ def members(notebook: Path, grid: Sequence[Mapping[str, Any]], to: Path) -> list
     return found
 
 
-def run_grid(every: Sequence[Member], jobs: int, timeout: float = math.inf) -> "pandas.DataFrame":
+def run_grid(every: Sequence[Member], jobs: int, timeout: int = 0) -> "pandas.DataFrame":
     """Execute the members that are not finished, `jobs` at a time.
 
     Args:
-        timeout: seconds that one cell may take.
+        timeout: seconds that one cell may take; 0 is no limit.
 
     Returns:
         One row per member: notebook, parameters, results, and `failed`, the reason if there is one.
@@ -76,15 +75,22 @@ def run_grid(every: Sequence[Member], jobs: int, timeout: float = math.inf) -> "
 
 
 def collected(table: "pandas.DataFrame", every: Sequence[Member], to: Path) -> Path:
-    """Write the table as CSV into a folder; the same grid is written to the same file again."""
+    """Write the table as CSV into a folder; the same grid is written to the same file again.
+
+    Raises:
+        SettingError: the file cannot be written.
+    """
     names = sorted({m.notebook.stem for m in every})
     key = digest(*(str(m.folder).encode() for m in every))
     file = to / f"{names[0] if len(names) == 1 else 'notebooks'}-{key}.csv"
-    table.to_csv(file, index=False, lineterminator="\n")
+    try:
+        table.to_csv(file, index=False, lineterminator="\n")
+    except OSError as error:
+        raise SettingError(f"cannot write {file}: {error.strerror or error}; name another folder with to=") from None
     return file
 
 
-def _finish(member: Member, timeout: float) -> None:
+def _finish(member: Member, timeout: int) -> None:
     """Execute a member, unless it is finished, and write down its results."""
     if member.results() is not None:
         return
