@@ -9,27 +9,42 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from fedsparse import History
+from fedsparse import History, SettingError
+from fedsparse.__main__ import COMMANDS, main
+from fedsparse.tools.overrides import MULTIRUN, TRAINING, CommandLine
 from fedsparse.tools.train import experiments_of
 
+ROOT = Path(__file__).parents[1]
 TINY = ["model=mlp", "width=0.05", "clients=4", "local_epochs=1", "train_size=200", "rounds=2", "device=cpu"]
 
 
-def fedsparse(*arguments: str, cwd: Path, module: str = "fedsparse") -> subprocess.CompletedProcess:
+def fedsparse(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
+        [sys.executable, "-m", "fedsparse", *arguments],
         cwd=cwd, capture_output=True, text=True, timeout=300, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
 
 
-def refused(*arguments: str, cwd: Path) -> str:
-    """The one line that a mistake gets."""
-    done = fedsparse(*arguments, cwd=cwd)
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    return done.stderr.strip()
+def read(*argv: str):
+    """The experiments of a line, with no file touched."""
+    return experiments_of(CommandLine(argv, switches=(MULTIRUN, "--in-place")))
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capfd):
+    """Call it in an empty folder: the one line that a mistake gets."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> str:
+        assert main(arguments) == 2
+        said = capfd.readouterr().err
+        assert said.startswith("fedsparse: ")
+        assert said.count("\n") == 1, said
+        return said
+
+    return call
 
 
 @pytest.mark.parametrize(
@@ -40,43 +55,159 @@ def refused(*arguments: str, cwd: Path) -> str:
         (["dataset=nope"], "not one of digits, mnist"),
         (["lam=0,1"], "add --multirun"),
         (["lam"], "name=value"),
-        (["lam=[1"], "name=value"),
-        (["+lam=1"], "name=value"),
+        (["seed=1", "lam"], "cannot read 'lam': settings are given as name=value"),
+        (["seed=1", "lam=[1"], "a number, a word or a list"),
+        (["+lam=1"], "did you mean 'lam'"),
         (["~lam"], "name=value"),
         (["lam="], "lam=''"),
+        (["out="], "out=''"),
         (["preset=dmo"], "did you mean 'demo'"),
-        (["hydra.nothing=1"], "hydra.nothing"),
+        (["preset=null"], "no preset 'None'"),
         (["model=conv10", "rounds=1"], "32×32"),
         (["train_size=99999"], "1438 training images"),
         (["clients=5000"], "cannot be dealt to 5000 clients"),
-        (["--multirun", "lam=1,x"], "lam='x'"),
-        (["--multirun", "lam=glob(*)"], "lam=0,1"),
         (["partition=classes", "classes_per_client=11"], "ask for at most 10"),
         (["partition=classes", "clients=4", "classes_per_client=2"], "8 of 10 classes"),
         (["lam_warmup=5", "target_bpp=0.15"], "needs lam_warmup=0"),
-        (["preset=null"], "no preset 'None'"),
-        (["hydra/launcher=nope"], "hydra/launcher/nope"),
+        (["--multirun", "lam=1,x"], "lam='x'"),
+        (["--multirun", "lam=glob(*)"], "lam=0,1"),
+        (["--multirun", "lam=interval(0,1)"], "lam=0,1"),
+        (["lam=1", "seed=2", "lam=3"], "lam is given twice: lam=1 and lam=3"),
+        (["--rounds", "3"], "settings are given as name=value: rounds=3"),
+        (["--rounds=3"], "settings are given as name=value: rounds=3"),
+        (["-rounds"], "settings are given as name=value: rounds=…"),
+        (["lam=1", "--batch-size", "8"], "settings are given as name=value: batch_size=8"),
+        (["--mutlirun", "lam=0,1"], "did you mean '--multirun'"),
+        (["--multirun=yes", "lam=0,1"], "takes no value"),
+        (["--quick"], "no switch '--quick'; there are --help, --multirun, --show"),
+        (["hydra/launcher=joblib", "lam=1"], "add --multirun"),
+        (["notebok", "00_start_here"], "did you mean 'notebook'"),
+        (["doctor", "data_rot=x"], "did you mean 'data_root'"),
+        (["doctor", "--data-root", "x"], "data_root=x"),
+        (["study", "rivals"], "did you mean 'rivals-digits'"),
+        (["study"], "name the study"),
+        (["study", "rivals-digits", "lam=3"], "no setting 'lam'; there are data_root, out"),
+        (["reproduce", "scal=small"], "did you mean 'scale'"),
+        (["reproduce", "scale=smal"], "did you mean 'small'"),
+        (["reproduce", "jobs=1.5"], "jobs=1.5 is not a whole number above 0"),
+        (["reproduce", "--lst"], "did you mean '--list'"),
+        (["course", "copis", "x"], "did you mean 'copies'"),
+        (["course", "site"], "name the folder"),
+        (["course", "site", "x", "to=y"], "it takes no settings"),
+        (["explorer"], "name the page"),
+        (["explorer", "page.html", "dat=x"], "did you mean 'data'"),
+        (["flower", "simulte"], "did you mean 'simulate'"),
+        (["flower", "simulate", "lamda=1"], "did you mean 'lam'"),
+        (["flower", "simulate", "timeout=soon"], "timeout=soon is not a number above 0"),
+        (["notebook", "00_start_here"], "in the folder of the repository"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, arguments, words):
-    assert words in refused(*arguments, cwd=tmp_path)
+def test_a_mistake_is_one_line_and_exit_code_2(refused, tmp_path, arguments, words):
+    assert words in refused(*arguments)
+    assert not [p for p in tmp_path.iterdir() if p.name not in ("runs", "data")], "nothing was made"
 
 
-def test_broken_data_is_one_line(tmp_path):
+def test_a_misspelt_notebook_is_a_mistake_in_the_call(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert main(["notebook", "00_strt_here"]) == 2
+    assert main(["notebook", "00_start_here", "lamda=1"]) == 2
+    assert main(["notebook", "00_start_here", "--to", "x"]) == 2
+    first, second, third = capsys.readouterr().err.splitlines()
+    assert "did you mean '00_start_here'" in first
+    assert "did you mean 'lam'" in second
+    assert "to=x" in third
+
+
+def test_mistakes_in_a_process_of_their_own(tmp_path):
+    for arguments in (["lamda=1"], ["--multirun", "hydra/launcher=nope", *TINY]):
+        done = fedsparse(*arguments, cwd=tmp_path)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert done.stderr.startswith("fedsparse: ")
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_has_help(command, monkeypatch, capsys):
+    assert main([*filter(None, [command]), "--help"]) == 0
+    said = capsys.readouterr().out
+    summary, blank, *usage = said.splitlines()
+    assert summary.endswith((".", "/."))
+    assert not blank
+    assert usage[0].startswith(f"    python -m fedsparse {command}".rstrip())
+    assert max(map(len, usage)) <= 200
+    if not command:
+        assert all(f"python -m fedsparse {name} " in said for name in COMMANDS)
+        assert "--multirun" in said
+        assert "paper-mnist" in said
+        assert "lam=0.0" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "/data/my runs/ü", "a=b", "runs (2)", "~/runs", "2024", "[a]", "a,b", "it's", 'a "b"', "$HOME", "${x}", "true",
+        "josé", "a:b", "{a}", "null", "1e3", "#a", "\\",
+    ],
+)  # fmt: skip
+def test_text_is_taken_as_the_shell_passes_it(text):
+    assert read(f"out={text}", "seed=1")[0].out == text
+    assert read(f"data_root={text}")[0].data_root == text
+    several = read("--multirun", f"out={text}", "seed=0,1")
+    assert [e.out for e in several] == [part for part in text.split(",") for _ in (0, 1)]
+
+
+def test_switches_may_stand_anywhere():
+    lines = ["--multirun lam=1 seed=0,1", "lam=1 --multirun seed=0,1", "lam=1 seed=0,1 -m"]
+    first, *others = [read(*line.split()) for line in lines]
+    assert [e.seed for e in first] == [0, 1]
+    assert all(other == first for other in others)
+
+
+def test_values_are_numbers_words_lists_and_sweeps_of_them():
+    several = read("-m", "preset=demo", "lam=0,2", "seed=range(0,3)")
+    assert [(e.lam, e.seed, e.batch_size) for e in several] == [(lam, s, 16) for lam in (0, 2) for s in (0, 1, 2)]
+    assert [e.algorithm for e in read("-m", "algorithm=fedpm,fedavg")] == ["fedpm", "fedavg"]
+    assert read("lr=1e-3")[0].lr == 1e-3
+    assert len(read("-m", "seed=0,0", "lam=0,0.0")) == 1, "equal experiments are one"
+    line = CommandLine(["-m", "seeds=[0],[1,2]", "name=a b,c", "quick=true"], switches=(MULTIRUN,))
+    kinds = {"seeds": False, "name": True, "quick": False}
+    found = [tuple(values.values()) for values in line.combinations(kinds)]
+    assert found == [(seeds, name, True) for seeds in ([0], [1, 2]) for name in ("a b", "c")]
+
+
+def test_options_are_taken_out_of_the_settings():
+    line = CommandLine(["to=a=b", "jobs=2", "timeout=0.5", "lam=1"])
+    assert line.option("to", "x") == "a=b"
+    assert (line.option("jobs", 1), line.option("timeout", 1.0), line.option("more", 7)) == (2, 0.5, 7)
+    assert line.settings(TRAINING) == {"lam": 1}
+    for wrong in ("jobs=0", "jobs=1.5", "jobs=true", "jobs=1,2", "jobs=x", "jobs="):
+        with pytest.raises(SettingError, match="is not a whole number above 0"):
+            CommandLine([wrong]).option("jobs", 1)
+
+
+def test_the_composed_settings_can_be_shown(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["--show", "preset=demo", "lam=2", "out=ü"]) == 0
+    settings = yaml.safe_load(capsys.readouterr().out)
+    assert (settings["lam"], settings["batch_size"], settings["out"]) == (2, 16, "ü")
+    assert not list(tmp_path.iterdir())
+
+
+def test_broken_data_is_one_line(refused, tmp_path):
     x, y = np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2
     (tmp_path / "data").mkdir()
     np.savez(tmp_path / "data" / "labels.npz", x_train=x, y_train=y, x_test=x, y_test=y + 1)
     np.savez(tmp_path / "data" / "cut.npz", x_train=x, y_train=y, x_test=x, y_test=y)
     whole = (tmp_path / "data" / "cut.npz").read_bytes()
     (tmp_path / "data" / "cut.npz").write_bytes(whole[: len(whole) // 2])
-    assert "y_test has label 2" in refused("dataset=labels", cwd=tmp_path)
-    assert "damaged" in refused("dataset=cut", cwd=tmp_path)
+    assert "y_test has label 2" in refused("dataset=labels")
+    assert "damaged" in refused("dataset=cut")
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+def test_a_folder_that_cannot_be_written_is_one_line(refused, tmp_path):
     (tmp_path / "file").write_text("")
-    assert "cannot write to out=" in refused(*TINY, "out=file/runs", cwd=tmp_path)
-    assert "cannot write to out=" in refused("--multirun", *TINY, "out=file/runs", "seed=0,1", cwd=tmp_path)
+    assert "cannot write to out=" in refused(*TINY, "out=file/runs")
+    assert "cannot write to out=" in refused("--multirun", *TINY, "out=file/runs", "seed=0,1")
 
 
 def test_one_run_leaves_its_folder_and_nothing_else(tmp_path):
@@ -90,16 +221,19 @@ def test_one_run_leaves_its_folder_and_nothing_else(tmp_path):
 
 
 def test_a_sweep_runs_every_combination_and_prints_one_table(tmp_path):
-    done = fedsparse("--multirun", *TINY, "lam=0,1.5", "seed=0,1", cwd=tmp_path)
+    out = tmp_path / 'it\'s ${a} "sweep" (ü)=$HOME'
+    done = fedsparse(*TINY, "lam=0,1.5", "seed=0,1", f"out={out}", "hydra.launcher.n_jobs=2", "-m", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert len([p for p in (tmp_path / "runs").iterdir() if p.is_dir()]) == 4
+    assert [p.name for p in tmp_path.iterdir()] == [out.name]
+    assert len([p for p in out.iterdir() if p.is_dir()]) == 4
+    assert [p.name[:6] for p in out.iterdir() if p.is_file()] == ["sweep-"], "Hydra leaves nothing"
     assert done.stdout.count("\n") >= 5
     assert "lam" in done.stdout.splitlines()[0]
 
 
 def test_a_sweep_with_a_failure_does_the_rest_and_says_so(tmp_path):
     done = fedsparse("--multirun", *TINY, "dataset=digits,nope", cwd=tmp_path)
-    assert done.returncode == 2
+    assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "not one of digits" in done.stderr
     assert "failed: nope-mlp" in done.stdout
@@ -114,20 +248,6 @@ def test_a_target_that_is_missed_is_one_line_at_the_end(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "target_bpp=0.01 was not met" in done.stdout.splitlines()[-1]
     assert "Warning" not in done.stderr
-
-
-def test_hydra_shows_the_composed_settings_and_runs_nothing(tmp_path):
-    done = fedsparse("--cfg", "job", "preset=demo", "lam=2", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "lam: 2" in done.stdout
-    assert "batch_size: 16" in done.stdout
-    assert not list(tmp_path.iterdir())
-
-
-def test_values_and_presets_are_composed_like_hydra_does():
-    several = experiments_of(["-m", "preset=demo", "lam=0,2", "seed=range(0,3)"])
-    assert [(e.lam, e.seed, e.batch_size) for e in several] == [(lam, s, 16) for lam in (0, 2) for s in (0, 1, 2)]
-    assert experiments_of(["out='my runs'"])[0].out == "my runs"
 
 
 def test_ctrl_c_keeps_the_rounds_and_the_same_command_goes_on(tmp_path):
@@ -152,19 +272,26 @@ def test_ctrl_c_keeps_the_rounds_and_the_same_command_goes_on(tmp_path):
     assert len(History.from_csv(history.read_text())) == kept + 1
 
 
-def test_help_and_doctor(tmp_path):
-    text = fedsparse("--help", cwd=tmp_path).stdout
-    assert "lam=0.0" in text
-    assert "--multirun" in text
-    doctor = fedsparse(cwd=tmp_path, module="fedsparse.tools.doctor")
-    assert doctor.returncode == 0, doctor.stdout + doctor.stderr
-    assert "PASS  torch" in doctor.stdout
-    assert "FAIL" not in doctor.stdout
-    assert not list(tmp_path.iterdir()), "the doctor leaves nothing behind"
-
-
-def test_doctor_fails_where_runs_cannot_be_written(tmp_path):
+def test_the_doctor_reports(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my data").mkdir()
+    (tmp_path / "my data" / "own.npz").write_bytes(b"")
+    assert main(["doctor", "data_root=my data"]) == 0
+    said = capsys.readouterr().out
+    assert "PASS  torch" in said
+    assert "FAIL" not in said
+    assert "my data/own.npz" in said
+    assert all(f" {name} " in said for name in ("nbformat", "nbclient", "flwr", "sphinx"))
+    assert [p.name for p in tmp_path.iterdir()] == ["my data"], "the doctor leaves nothing behind"
     (tmp_path / "runs").write_text("")
-    doctor = fedsparse(cwd=tmp_path, module="fedsparse.tools.doctor")
-    assert doctor.returncode == 1
-    assert "FAIL  folder of runs" in doctor.stdout
+    assert main(["doctor"]) == 1
+    assert "FAIL  folder of runs" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_seen_enough(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fedsparse", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    )
+    process.stdout.close()
+    assert process.wait(120) == 0
+    assert not process.stderr.read()
