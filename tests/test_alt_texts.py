@@ -7,8 +7,8 @@ from fedsparse.analysis import plots
 
 def test_one_clause_per_row_without_trailing_zeros():
     index = pandas.Index([0.0, 0.3], name="λ")
-    table = pandas.DataFrame({"density": [0.49712, 0.1], "bytes": [93_034, float("nan")]}, index=index)
-    words = "λ = 0: share of ones in the mask 0.497, bytes 93,034; λ = 0.3: share of ones in the mask 0.1, bytes none"
+    table = pandas.DataFrame({"bpp_uplink": [0.49712, 0.1], "bytes": [93_034, float("nan")]}, index=index)
+    words = "λ = 0: measured uplink (bpp) 0.497, bytes 93,034; λ = 0.3: measured uplink (bpp) 0.1, bytes none"
     assert plots.in_words(table) == words
 
 

@@ -12,18 +12,17 @@ def in_words(table: "pandas.DataFrame | pandas.Series", decimals: int = 3) -> st
     """One clause per row, for an alt text: "λ = 0: density 0.497, KL 0.011; λ = 3: density 0.09, KL 0.008".
 
     Args:
-        table: its index names the rows, by numbers or by words; its columns name the values, those of
-            `fedsparse.history.COLUMNS` by their labels. A series has one value per row.
+        table: its index names the rows, by numbers or by words; its columns name the values, measures such
+            as `bpp_uplink` by their labels. A series has one value per row.
         decimals: of the values, at most.
     """
     frame = table.to_frame("") if table.ndim == 1 else table
     rows = []
     for label, row in frame.iterrows():
-        name = label if isinstance(label, str) else f"{frame.index.name or 'row'} = {_value(label, 6)}"
-        values = ", ".join(
-            f"{LABELS.get(column, column)} {_value(value, decimals)}".strip() for column, value in row.items()
-        )
-        rows.append(f"{name}: {values}")
+        where = label if isinstance(label, str) else f"{frame.index.name or 'row'} = {_value(label, 6)}"
+        names = [LABELS.get(column, column) if "_" in column else column for column in row.index]
+        values = ", ".join(f"{name} {_value(value, decimals)}".strip() for name, value in zip(names, row, strict=True))
+        rows.append(f"{where}: {values}")
     return "; ".join(rows)
 
 
