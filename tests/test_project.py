@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fedsparse.__main__ import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     d for folder in (".", "docs", "data", "benchmarks", "flower_app") for d in sorted((ROOT / folder).glob("*.md"))
@@ -100,3 +102,11 @@ def test_the_figure_of_the_readme_is_the_committed_one():
     figure = json.loads((ROOT / "figures/index.json").read_text(encoding="utf-8"))["05_rounds.png"]
     assert f"![{figure['alt']}](figures/05_rounds.png)" in README
     assert figure["caption"] in README
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: str(d.relative_to(ROOT)))
+def test_documents_name_commands_and_targets_that_exist(document):
+    text = document.read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    assert set(re.findall(r"(?:`|^)make ([a-z][a-z-]*)", text, re.M)) <= targets
+    assert set(re.findall(r"python -m fedsparse ([a-z]+)(?![\w.=])", text)) <= set(COMMANDS)
