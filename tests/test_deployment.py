@@ -124,6 +124,7 @@ def test_systemd_takes_the_units(unit, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_units_start_flower_with_options_that_it_knows(unit):
     """And restart it, as a user of its own who can write nowhere else, on loopback, with every switch."""
