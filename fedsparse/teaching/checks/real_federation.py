@@ -8,16 +8,16 @@ from fedsparse.teaching.checks.verdict import verdict
 
 
 def accepted(answer: Callable[[Sequence[tuple[int, int]], int, set[int]], Sequence[int]]) -> bool:
-    """Exercise: from replies (client, round) in order of arrival, this round, and who was asked, to who is counted."""
+    """Exercise: from replies (client, round) in order of arrival, this round and the asked clients to the counted ones."""
     return verdict(
         answer,
         [
-            (([(2, 5), (0, 5)], 5, {0, 2}), [0, 2], "Everybody is counted here, and the answer is sorted by client."),
+            (([(2, 5), (0, 5)], 5, {0, 2}), [0, 2], "All clients are counted here, and the answer is sorted by client."),
             (([(0, 4), (1, 5)], 5, {0, 1}), [1], "An update of another round answers another θ."),
-            (([(0, 5), (7, 5)], 5, {0, 1}), [0], "Only who was asked may answer."),
+            (([(0, 5), (7, 5)], 5, {0, 1}), [0], "Only a client that was asked may answer."),
             (([(1, 5), (0, 5), (1, 5)], 5, {0, 1}), [0, 1], "An update that comes twice is counted once."),
             (([(1, 4), (1, 5)], 5, {1}), [1], "A reply that is refused does not use up the client's turn."),
-            (([], 5, {0, 1}), [], "Nobody may answer at all."),
+            (([], 5, {0, 1}), [], "It may happen that no client answers."),
         ],
     )
 
@@ -25,13 +25,13 @@ def accepted(answer: Callable[[Sequence[tuple[int, int]], int, set[int]], Sequen
 def whole_sum(answer: Callable[[np.ndarray, np.ndarray, float], np.ndarray]) -> bool:
     """Exercise: updates (K, n), weights (K,) and a unit to Σ w · the update in whole units, (n,)."""
     tenths = np.full((3, 2), 0.1)
-    some = np.array([[0.5, -0.25], [0.3, 0.3], [-1.0, 0.2]])
+    mixed = np.array([[0.5, -0.25], [0.3, 0.3], [-1.0, 0.2]])
     return verdict(
         answer,
         [
-            ((some, np.ones(3), 0.25), [-1, 1], "In units: each update divided by the unit and rounded; then the sum."),
+            ((mixed, np.ones(3), 0.25), [-1, 1], "In units: each update divided by the unit and rounded; then the sum."),
             ((tenths, np.ones(3), 0.25), [0, 0], "Round each update before adding: sums of rounded numbers are exact."),
-            ((some, np.array([4, 2, 1]), 0.25), [6, -1], "A client counts by its weight."),
-            ((tenths, np.array([5, 5, 5]), 0.25), [0, 0], "The weight multiplies what was rounded, not what was not."),
+            ((mixed, np.array([4, 2, 1]), 0.25), [6, -1], "A client counts by its weight."),
+            ((tenths, np.array([5, 5, 5]), 0.25), [0, 0], "The weight multiplies the rounded update, not the update itself."),
         ],
     )
