@@ -25,6 +25,7 @@ html_show_sphinx = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_preserve_defaults = True
+autodoc_inherit_docstrings = False  # those of torch refer to labels of its own site
 default_role = "code"
 suppress_warnings = ["ref.python"]  # n is the name of two attributes
 exclude_patterns = ["build"]
