@@ -16,7 +16,7 @@ def in_words(table: "pandas.DataFrame | pandas.Series", decimals: int = 3) -> st
             as `bpp_uplink` by their labels. A series has one value per row.
         decimals: of the values, at most.
     """
-    frame = table.to_frame("") if table.ndim == 1 else table
+    frame: Any = table.to_frame("") if table.ndim == 1 else table  # type: ignore[operator]
     rows = []
     for label, row in frame.iterrows():
         where = label if isinstance(label, str) else f"{frame.index.name or 'row'} = {_value(label, 6)}"
