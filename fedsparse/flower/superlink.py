@@ -148,8 +148,8 @@ def stop_all(home: Path) -> None:
 def _processes_of(home: Path) -> list[int]:
     """Ids of the processes that were started with this FLWR_HOME; none where there is no /proc, as on macOS."""
     mark, found = f"FLWR_HOME={home}".encode(), []
-    for file in Path("/proc").glob("[0-9]*/environ"):
+    for process in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else []):
         with contextlib.suppress(OSError):  # gone, or another user's
-            if mark in file.read_bytes().split(b"\0"):
-                found.append(int(file.parent.name))
+            if mark in Path(f"/proc/{process}/environ").read_bytes().split(b"\0"):
+                found.append(int(process))
     return found
