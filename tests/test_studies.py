@@ -1,4 +1,4 @@
-"""The kept comparisons: every member is a valid experiment, and a study leaves a table and a figure that name it."""
+"""The studies: every member is a valid experiment, and a study leaves a table and a figure that name it."""
 
 import json
 
@@ -6,6 +6,7 @@ import pandas
 import pytest
 
 from fedsparse import Experiment
+from fedsparse.__main__ import main
 from fedsparse.analysis import studies
 from fedsparse.analysis.studies import STUDIES, Study
 
@@ -23,7 +24,7 @@ def test_a_study_leaves_one_table_and_one_figure(tmp_path, monkeypatch, capsys):
     common = {"model": "mlp", "width": 0.05, "clients": 4, "rounds": 2, "local_epochs": 1, "train_size": 200}
     axes = ({"iid": {}, "one class": {"partition": "shards"}}, {"fedpm": {}, "fed_mask": {"algorithm": "fed_mask"}})
     monkeypatch.setitem(STUDIES, "tiny", Study("Does it work?", common, axes, seeds=2))
-    assert studies.main(["tiny", "out=elsewhere"]) == 0
+    assert main(["study", "tiny", "out=elsewhere"]) == 0
     table = pandas.read_csv("data/results/tiny.csv")
     assert len(table) == 2 * 2 * 2 * 2
     assert not {"out", "data_root"} & set(table.columns)
@@ -46,14 +47,14 @@ def test_rows_are_labelled_by_their_run_also_when_one_failed():
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        ([], "name one study of"),
+        ([], "name the study: rivals-digits"),
         (["non-iid-mnits"], "did you mean 'non-iid-mnist'"),
-        (["rivals-digits", "lam=3"], "'lam' cannot be set here"),
-        (["rivals-digits", "lambda-mnist"], "name one study of"),
+        (["rivals-digits", "lam=3"], "no setting 'lam'; there are data_root, out"),
+        (["rivals-digits", "lambda-mnist"], "cannot read 'lambda-mnist'"),
     ],
 )
 def test_mistakes_are_one_line(argv, words, capsys):
-    assert studies.main(argv) == 2
+    assert main(["study", *argv]) == 2
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1

@@ -1,8 +1,8 @@
-"""The comparisons whose results are kept in `data/results/`: `python -m fedsparse study NAME [data_root=…] [out=…]`.
+"""The comparisons whose results are in `data/results/`: `python -m fedsparse study NAME [data_root=…] [out=…]`.
 
-Each is a list of experiments, done by the grid runner: side by side, resumed where they were cut off, collected in one
-CSV a study and drawn once; what the λ explorer needs beyond it is kept beside it, as JSON. What is on the page says
-which data, scale and seeds it came from.
+A study is a list of experiments. They run in parallel and resume after an interruption. Their results are collected in
+one CSV and drawn in one figure, whose caption names data, scale and seeds; what the λ explorer needs beyond the CSV is
+beside it, as JSON.
 """
 
 import itertools
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 MNIST = {"dataset": "mnist", "train_size": 10_000, "model": "conv4", "width": 0.25, "precision": "bfloat16"}
 SHARED = {"codec": "shared", "clip": 0.001}
 KL = {"regularizer": "kl"}
-RIVALS = ("fedavg", "sign_sgd", "top_mask", "fed_mask", "qsgd", "eden")
+BASELINES = ("fedavg", "sign_sgd", "top_mask", "fed_mask", "qsgd", "eden")
 PARTITIONS: dict[str, dict[str, Any]] = {
     "iid": {},
-    "4 classes a client": {"partition": "classes", "classes_per_client": 4},
-    "2 classes a client": {"partition": "classes", "classes_per_client": 2},
+    "4 classes per client": {"partition": "classes", "classes_per_client": 4},
+    "2 classes per client": {"partition": "classes", "classes_per_client": 2},
     "Dirichlet 0.1": {"partition": "dirichlet", "alpha": 0.1},
-    "1 class a client": {"partition": "classes", "classes_per_client": 1},
+    "1 class per client": {"partition": "classes", "classes_per_client": 1},
 }
 
 
@@ -42,7 +42,7 @@ class Study:
     """Each axis: the settings behind a label."""
     seeds: int
     explored: bool = False
-    """Whether `fedsparse.analysis.explorer` shows it: then what a CSV cannot hold is kept beside it, as JSON."""
+    """Whether `fedsparse.analysis.explorer` shows it, which needs a JSON file beside the CSV."""
 
     def members(self) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
         """Labels and settings of every run."""
@@ -58,17 +58,17 @@ def _each(name: str, values: Sequence[Any]) -> dict[str, dict[str, Any]]:
     return {f"λ = {v:g}" if name == "lam" else str(v): {name: v} for v in values}
 
 
-METHODS = {"fedpm": {}, "fedpm, λ = 1": {"lam": 1.0}, **_each("algorithm", RIVALS)}
+METHODS = {"fedpm": {}, "fedpm, λ = 1": {"lam": 1.0}, **_each("algorithm", BASELINES)}
 
 STUDIES = {
     "rivals-digits": Study(
         "What does each algorithm send, and how far does it get?",
         {},
-        (_each("algorithm", ("fedpm", *RIVALS)),),
+        (_each("algorithm", ("fedpm", *BASELINES)),),
         seeds=3,
     ),
     "lambda-digits": Study(
-        "What does λ save, and where does it starve the network?",
+        "What does λ save, and where does the mask collapse?",
         {name: value for name, value in PRESETS["demo"].items() if name != "lam"},
         (_each("lam", (0.0, 0.3, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 13.0, 20.0)),),
         seeds=3,
@@ -87,7 +87,7 @@ STUDIES = {
         seeds=5,
     ),
     "non-iid-mnist": Study(
-        "Clients that differ: accuracy against bytes in both directions",
+        "Non-IID clients: accuracy against bytes in both directions",
         MNIST | {"clients": 30, "rounds": 8, "evaluate_every": 2},
         (PARTITIONS, METHODS),
         seeds=1,

@@ -1,4 +1,4 @@
-"""Many runs side by side: done in parallel, compared in one table, collected in one tidy CSV that names what failed."""
+"""Many runs: done in parallel, compared in one table, collected in one tidy CSV that names the failed ones."""
 
 import warnings
 from collections.abc import Sequence
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 NAMING = ("dataset", "model", "algorithm", "lam", "seed")
 """Settings that every table of runs names, whether they vary or not."""
 PROBLEM = ("dataset", "data_root", "train_size", "clients", "partition", "classes_per_client", "alpha", "size_skew")
-"""Settings that make the task itself: accuracies are held against the best on the same task."""
+"""Settings that make the task: an accuracy is compared with the best on the same task."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A run of a comparison that is not there, and why."""
+    """A run that failed, and why."""
 
     experiment: Experiment
     why: str
 
 
 def run_all(experiments: Sequence[Experiment], jobs: int = -1) -> list[Run]:
-    """Do several runs in parallel processes of one thread each; finished ones are skipped, cut-off ones go on.
+    """Do several runs in parallel processes of one thread each; finished ones are skipped, interrupted ones resume.
 
     Args:
         jobs: processes at a time; −1 takes every core.
 
     Raises:
-        RunError: some failed; all the others have been done.
+        RunError: some failed; all others are done.
     """
     outcomes = attempt_all(experiments, jobs)
     failed = [o for o in outcomes if isinstance(o, Failed)]
@@ -70,7 +70,7 @@ def varied(experiments: Sequence[Experiment]) -> list[str]:
 
 
 def tidy(runs: Sequence[Run]) -> "pandas.DataFrame":
-    """One row a round and run: every setting, then the columns of `History`.
+    """One row per round and run: every setting, then the columns of `History`.
 
     `cohort` is the column of the history, how many clients answered; the setting of that name is `cohort_setting`.
     """
@@ -81,11 +81,11 @@ def tidy(runs: Sequence[Run]) -> "pandas.DataFrame":
 
 
 def collect(outcomes: Sequence[Run | Failed], file: Path) -> "pandas.DataFrame":
-    """Write a comparison as one CSV, a row a round and run, and return it.
+    """Write a comparison as one CSV, one row per round and run, and return it.
 
     Its columns: the settings that differ from run to run or from their default; those of `History`; `megabytes_up`,
     `megabytes_down`, the bytes of all clients up to that round; versions of fedsparse, torch and numpy; `failed`, why a
-    run is not there: then the one row that it has is otherwise empty.
+    run failed: then its one row is otherwise empty.
 
     Raises:
         RunError: the file cannot be written.
@@ -122,12 +122,12 @@ def _named(experiment: Experiment, names) -> dict:
 
 
 def summary(outcomes: Sequence[Run | Failed]) -> "pandas.DataFrame":
-    """One row a combination of the settings that differ, over its seeds; those that failed are counted.
+    """One row per combination of the settings that differ, over its seeds.
 
-    Columns: how many `seeds` are done, and `failed`; accuracy of the expected network in the last round, mean over
-    seeds, and `±`, the half-width of its 95 % interval; that of the worst client; measured rates of the last round that
-    anybody answered; all megabytes both ways; and how many rounds and megabytes it took to 90 % (and 95 %) of the best
-    accuracy that any of the runs reached on the same task: NaN unless every seed got there.
+    Columns: how many `seeds` are done, and how many `failed`; accuracy of the expected network in the last round, mean
+    over seeds, and `±`, the half-width of its 95 % interval; accuracy of the worst client; measured rates of the last
+    round with an answer; all megabytes both ways; rounds and megabytes to 90 % (and rounds to 95 %) of the best
+    accuracy that any run reached on the same task, NaN unless every seed reached it.
     """
     import pandas
 
