@@ -1,7 +1,7 @@
 """`Experiment`: every setting of a federation, once: type, default, allowed values, one line of help.
 
-The command line, the notebooks' parameter cells, slider ranges, the README's table and validation all read this
-one schema. Settings are checked when an `Experiment` is made, so one that exists is one that can be run.
+The command line, the notebooks' parameter cells, slider ranges, docs/settings.md and validation all read this one
+schema. Settings are checked when an `Experiment` is made, so one that exists is one that can be run.
 """
 
 import difflib

@@ -187,8 +187,8 @@ def run(
     with RunFolder(experiment) as folder:
         saved = folder.load()
         if saved and len(saved["history"]) > experiment.rounds:
-            done = f"{folder.path} has {len(saved['history'])} rounds already"
-            raise RunError(f"{done}: ask for as many or more, or choose another folder with out=")
+            longer = f"{folder.path} has {len(saved['history'])} rounds already"
+            raise RunError(f"{longer}: ask for as many or more, or choose another folder with out=")
         dataset = data.load(experiment.dataset, experiment.data_root, experiment.train_size, experiment.seed)
         if saved and saved["data"] != dataset.fingerprint():
             raise RunError(f"{folder.path} was made with other data of that name: choose another folder with out=")

@@ -1,6 +1,5 @@
 """The baselines: each against a case worked out by hand, then as a whole federation over the same bytes as FedPM."""
 
-import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from fedsparse import Federation, History, RunError, TargetWarning, evaluation, run
-from fedsparse.population import sample_cohort, surviving_clients
 from fedsparse.evaluation import client_accuracies
+from fedsparse.population import sample_cohort, surviving_clients
 from fedsparse.wire import masks
 
 
@@ -16,7 +16,9 @@ def test_who_drops_out_follows_from_seed_round_and_client_alone():
     everyone = list(range(2000))
     lost = set(everyone) - set(surviving_clients(everyone, 0.3, 1, 5))
     assert len(lost) / 2000 == pytest.approx(0.3, abs=0.04)
-    assert surviving_clients([3, 700, 1999], 0.3, 1, 5) == [k for k in (3, 700, 1999) if k not in lost], "whatever the cohort"
+    assert surviving_clients([3, 700, 1999], 0.3, 1, 5) == [k for k in (3, 700, 1999) if k not in lost], (
+        "whatever the cohort"
+    )
     assert set(everyone) - set(surviving_clients(everyone, 0.3, 1, 6)) != lost
     assert set(everyone) - set(surviving_clients(everyone, 0.3, 2, 5)) != lost
     assert lost < set(everyone) - set(surviving_clients(everyone, 0.5, 1, 5)), "who is lost at 0.3 is lost at 0.5"

@@ -18,8 +18,8 @@ from fedsparse.entropy import (
     mask_entropy,
 )
 from fedsparse.models import Layout
-from fedsparse.wire import frame, masks
 from fedsparse.theta import Theta
+from fedsparse.wire import frame, masks
 from fedsparse.wire.masks import MaskBroadcast, Report
 
 METHODS = ("packed", "context")

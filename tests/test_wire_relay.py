@@ -213,7 +213,9 @@ def test_a_mask_coded_otherwise_is_refused(played):
         masks.decode_mask(sampled, held)
 
 
-@given(st.lists(st.builds(Record, st.integers(1, 10**5), st.integers(0, 2**32 - 1), relayed_masks.map(tuple)), max_size=4))
+@given(
+    st.lists(st.builds(Record, st.integers(1, 10**5), st.integers(0, 2**32 - 1), relayed_masks.map(tuple)), max_size=4)
+)
 def test_records_survive_and_are_found_by_client(records):
     packed = b"".join(r.pack() for r in records)
     assert relay.unpack_records(packed, N) == records
