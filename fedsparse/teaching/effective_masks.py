@@ -35,22 +35,12 @@ def connected(mask: np.ndarray, layout: Layout) -> np.ndarray:
 
     entered = np.ones(layout.shapes[0][1], bool)
     for weights, biases in layers:
-        weights &= _spread(entered, weights.shape[1])[:, None]
+        weights &= np.repeat(entered, weights.shape[1] // len(entered))[:, None]  # a channel is an input per pixel
         entered = weights.any((1, 2)) | biases
     used = np.ones(layout.shapes[-1][0], bool)
     for weights, biases in reversed(layers):
-        used = _gathered(used, len(biases))
+        used = used.reshape(len(biases), -1).max(1)  # a channel is used if one of its pixels is
         weights &= used[:, None, None]
         biases &= used
         used = weights.any((0, 2))
     return np.concatenate([part.ravel() for layer in layers for part in layer]).astype(np.uint8)
-
-
-def _spread(units: np.ndarray, inputs: int) -> np.ndarray:
-    """What is true of units, for the inputs of the next layer: a channel is as many of them as it has pixels."""
-    return np.repeat(units, inputs // len(units))
-
-
-def _gathered(inputs: np.ndarray, units: int) -> np.ndarray:
-    """The way back: a channel is used if one of its pixels is."""
-    return inputs.reshape(units, -1).max(1)

@@ -24,12 +24,7 @@ def parallel_map(work: Callable[..., T], tasks: Iterable[Task], *arguments: obje
     """`work(task, *arguments)` for each task, in processes of one thread each, on all cores."""
     import joblib
 
-    return joblib.Parallel(n_jobs=-1)(joblib.delayed(_alone)(work, task, *arguments) for task in tasks)
-
-
-def _alone(work: Callable[..., T], task: Task, *arguments: object) -> T:
-    torch.set_num_threads(1)
-    return work(task, *arguments)
+    return joblib.Parallel(n_jobs=-1)(joblib.delayed(work)(task, *arguments) for task in tasks)
 
 
 def against_chance(task: Task, keep: float, rounds: int) -> tuple[list[Ticket], list[dict]]:
@@ -49,9 +44,7 @@ def against_chance(task: Task, keep: float, rounds: int) -> tuple[list[Ticket], 
             "same mask, other weights": (other, ticket.mask),
             "random mask": (first, drawn),
         }
-        for name, (start, mask) in starts.items():
-            trained = ticket.trained if name == "ticket" else task.train(start, mask)
-            rows.append(_row(task, ticket, name, start * mask, task.train(start, mask, epochs=1), trained))
+        rows += _rows(task, ticket, starts)
     return tickets, rows
 
 
@@ -68,16 +61,18 @@ def signs_or_magnitudes(task: Task, ticket: Ticket) -> list[dict]:
         "its magnitudes, other signs": first.abs() * other.sign(),
         "other weights": other,
     }
-    mask = ticket.mask
-    return [
-        _row(task, ticket, name, start * mask, task.train(start, mask, epochs=1), task.train(start, mask))
-        for name, start in starts.items()
-    ]
+    return _rows(task, ticket, {name: (start, ticket.mask) for name, start in starts.items()})
 
 
-def _row(task: Task, ticket: Ticket, start: str, *stages: Tensor) -> dict:
-    measured = zip(("untrained", "one epoch", "trained"), map(task.accuracy, stages), strict=True)
-    return {"seed": task.experiment.seed, "share": ticket.share, "start": start, **dict(measured)}
+def _rows(task: Task, ticket: Ticket, starts: dict[str, tuple[Tensor, Tensor]]) -> list[dict]:
+    """One for each pair of first weights and mask; the first pair is the ticket's own, which is trained already."""
+    rows: list[dict] = []
+    for name, (start, mask) in starts.items():
+        trained = task.train(start, mask) if rows else ticket.trained
+        stages = {"untrained": start * mask, "one epoch": task.train(start, mask, epochs=1), "trained": trained}
+        accuracy = {stage: task.accuracy(weights) for stage, weights in stages.items()}
+        rows.append({"seed": task.experiment.seed, "share": ticket.share, "start": name, **accuracy})
+    return rows
 
 
 def untrained_masks(task: Task, trained: Tensor, shares: Sequence[float]) -> list[dict]:
@@ -93,11 +88,9 @@ def untrained_masks(task: Task, trained: Tensor, shares: Sequence[float]) -> lis
         masks = {name: top_share(value(first, trained), share, layout) for name, value in CRITERIA.items()}
         masks["random"] = random_mask(share, layout, task.experiment.seed)
         for name, mask in masks.items():
-            measured = {
-                "first weights": task.accuracy(first * mask),
-                "signed constants": task.accuracy(constant * mask),
-            }
-            rows.append({"seed": task.experiment.seed, "share": share, "criterion": name, **measured})
+            row = {"seed": task.experiment.seed, "share": share, "criterion": name}
+            measured = {"first weights": first, "signed constants": constant}
+            rows.append(row | {of: task.accuracy(weights * mask) for of, weights in measured.items()})
     return rows
 
 

@@ -21,17 +21,15 @@ from fedsparse.experiment import Experiment
 from fedsparse.models import Architecture, Layout, MaskedNetwork, scaled
 from fedsparse.randomness import philox, uniforms
 
-Criterion = Callable[[Tensor, Tensor], Tensor]
-"""From first and final weights, (n,) each, to how much each weight deserves to stay, (n,)."""
-
-CRITERIA: dict[str, Criterion] = {
+CRITERIA: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "large final": lambda first, final: final.abs(),
     "large final, same sign": lambda first, final: final * first.sign(),
     "magnitude increase": lambda first, final: final.abs() - first.abs(),
     "large initial": lambda first, final: first.abs(),
     "small final": lambda first, final: -final.abs(),
 }
-"""Mask criteria of Zhou et al. (2019), section 2, by name. The first is that of Frankle & Carbin."""
+"""Mask criteria of Zhou et al. (2019), section 2: from first and final weights, (n,) each, to how much each weight
+deserves to stay, (n,). The first is that of Frankle & Carbin."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,8 @@ class Task:
 
     def first_weights(self, again: int = 0) -> Tensor:
         """Kaiming's random weights, biases zero, (n,): those that FedAvg begins with, or independent ones from 1 on."""
-        seed = self.experiment.seed
-        if again:
-            seed = int(philox(seed, "again", again).random_raw()) >> 1
+        own = self.experiment.seed
+        seed = int(philox(own, "again", again).random_raw()) >> 1 if again else own
         return torch.from_numpy(first_weights(self.layout, seed))
 
     def train(self, start: Tensor, mask: Tensor, epochs: int = 0) -> Tensor:
@@ -78,9 +75,7 @@ class Task:
         e = self.experiment.replace(local_epochs=epochs) if epochs else self.experiment
 
         def logits(weights: Tensor, images: Tensor) -> Tensor:
-            return self.network.forward_with_weights(
-                images, weights * mask
-            )  # the mask is in the product, so in the gradient too
+            return self.network.forward_with_weights(images, weights * mask)  # so the gradient is masked too
 
         return train_locally(start * mask, logits, self.learner, e, 1, e.weight_lr)[0]
 

@@ -2,7 +2,7 @@
 
 import re
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,19 @@ import numpy as np
 from fedsparse.models import Layout
 from fedsparse.wire.frame import CHECKSUM, CODECS, HEADER, HEADER_BYTES, Kind
 from fedsparse.wire.masks import MAX_CONTEXTS, REPORT, THETA, MaskBroadcast, decode_mask, decode_theta
+
+SAY: dict[str, Callable[[Any], str]] = {
+    "magic": bytes.decode,
+    "kind": lambda kind: f"{kind}: {Kind(kind).name.lower()}",
+    "codec": lambda codec: f"{codec}: {CODECS[codec]}",
+    "round": str,
+    "n": "{:,} parameters".format,
+    "layout": bytes.hex,
+    "reference": "{:08x}".format,
+    "length": "{:,} bytes follow".format,
+    "checksum": "{:08x}".format,
+}
+"""The fields of a header, in order, and how each puts its value into words."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +49,11 @@ def of_mask(message: bytes, broadcast: MaskBroadcast) -> list[Part]:
         MessageError: not such an update for this broadcast.
     """
     decode_mask(message, broadcast)
-    told = _fields(
-        "report", REPORT, dict.fromkeys(("client", "samples", "loss", "kl"), "{:.6g}".format), message, HEADER_BYTES
-    )
     contexts, theta = broadcast.contexts, broadcast.theta
     ends = np.cumsum(contexts.counts)
     groups = np.split(theta.levels[contexts.order], ends[:-1])
     names = [f"θ = {'…'.join(map(str, sorted({int(g.min()), int(g.max())})))}/{theta.max_level}" for g in groups]
-    return _header(message) + told + _body(message, told[-1].stop, names, 1)
+    return _parts(message, "report", REPORT, ("client", "samples", "loss", "kl"), names, 1)
 
 
 def of_theta(message: bytes, layout: Layout) -> list[Part]:
@@ -53,48 +63,33 @@ def of_theta(message: bytes, layout: Layout) -> list[Part]:
         MessageError: not a θ for this layout.
     """
     max_level = decode_theta(message, layout).theta.max_level
-    said = _fields(
-        "θ's fields", THETA, dict.fromkeys(("max_level", "clip", "λ"), "{:.6g}".format), message, HEADER_BYTES
-    )
     names = [f"layer {i}" for i in range(len(layout.sizes))] if max_level < MAX_CONTEXTS else ["all layers"]
-    return _header(message) + said + _body(message, said[-1].stop, names, max_level)
+    return _parts(message, "θ's fields", THETA, ("max_level", "clip", "λ"), names, max_level)
 
 
-def _header(message: bytes) -> list[Part]:
-    say: dict[str, Callable[[Any], str]] = {
-        "magic": bytes.decode,
-        "kind": lambda kind: f"{kind}: {Kind(kind).name.lower()}",
-        "codec": lambda codec: f"{codec}: {CODECS[codec]}",
-        "round": str,
-        "n": "{:,} parameters".format,
-        "layout": bytes.hex,
-        "reference": "{:08x}".format,
-        "length": "{:,} bytes follow".format,
-    }
-    parts = _fields("header", HEADER, say, message, 0)
-    return parts + _fields("header", CHECKSUM, {"checksum": "{:08x}".format}, message, HEADER.size)
-
-
-def _fields(
-    group: str, fields: struct.Struct, say: Mapping[str, Callable[[Any], str]], message: bytes, at: int
+def _parts(
+    message: bytes, group: str, fields: struct.Struct, names: Sequence[str], contexts: Sequence[str], top: int
 ) -> list[Part]:
-    """One part a field of a little-endian struct that begins at byte `at`; `say` puts its value into words."""
-    parts = []
-    codes = re.findall(r"\d*[a-zA-Z]", fields.format)
-    for (name, words), code, value in zip(say.items(), codes, fields.unpack_from(message, at), strict=True):
-        parts.append(Part(group, name, at, at := at + struct.calcsize("<" + code), words(value)))
-    return parts
-
-
-def _body(message: bytes, at: int, contexts: Sequence[str], top: int) -> list[Part]:
-    """What follows the fields: a table of `top` cumulative frequencies a context, then the coded symbols."""
+    """Header, fields, a table of `top` cumulative frequencies for each context, and the coded symbols."""
+    header = struct.Struct(HEADER.format + CHECKSUM.format.removeprefix("<"))
+    parts = _fields("header", header, list(SAY), message, 0) + _fields(group, fields, names, message, HEADER_BYTES)
+    at = parts[-1].stop
     coded = f"{len(message) - at:,} bytes, as they are"
-    parts = []
     if message[5] == CODECS.index("context"):
         for name in contexts:
             shares = np.frombuffer(message[at : at + 2 * top], "<u2") / 65535
-            said = ", ".join(f"{s:.3f}" if top == 1 else f"{s:.2f}" for s in shares)
-            said = f"share of zeros {said}" if top == 1 else f"shares up to level 0, 1, …: {said}"
+            several = f"shares up to level 0, 1, …: {', '.join(f'{s:.2f}' for s in shares)}"
+            said = f"share of zeros {shares[0]:.3f}" if top == 1 else several
             parts.append(Part("tables", name, at, at := at + 2 * top, said))
         coded = f"{(len(message) - at) // 4:,} words of 32 bits"
     return [*parts, Part("symbols", "symbols", at, len(message), coded)]
+
+
+def _fields(group: str, fields: struct.Struct, names: Sequence[str], message: bytes, at: int) -> list[Part]:
+    """One part a field of a little-endian struct that begins at byte `at`."""
+    parts = []
+    codes = re.findall(r"\d*[a-zA-Z]", fields.format)
+    for name, code, value in zip(names, codes, fields.unpack_from(message, at), strict=True):
+        said = SAY.get(name, "{:.6g}".format)(value)
+        parts.append(Part(group, name, at, at := at + struct.calcsize("<" + code), said))
+    return parts
