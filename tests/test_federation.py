@@ -242,6 +242,7 @@ run(Experiment.of(eval(sys.argv[2])))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [1, 2, 3, 4, 5, 6, 7])  # config, then network, history, checkpoint of each round
 def test_a_run_killed_while_writing_resumes_to_the_same_bytes(tiny, write):
     whole = run(elsewhere(tiny, "whole").replace(optimizer_state="kept"))
@@ -324,6 +325,7 @@ def test_every_public_name_is_documented():
             assert not (public.__doc__ or "").startswith(f"{name}("), f"{name} has only the docstring of its fields"
 
 
+@pytest.mark.slow
 def test_import_is_light():
     heavy = ["pandas", "matplotlib", "sklearn", "torchvision", "hydra", "IPython", "papermill", "joblib", "yaml"]
     code = f"import sys, fedsparse; print([m for m in {heavy} if m in sys.modules])"
@@ -348,6 +350,7 @@ def test_a_device_that_is_not_there_is_refused(tiny, monkeypatch):
         run(tiny.replace(device="cuda"))
 
 
+@pytest.mark.slow
 def test_parallel_runs_are_the_same_runs(tiny):
     from fedsparse.analysis.sweeps import run_all, summary, tidy, varied
 

@@ -88,6 +88,7 @@ def test_a_shared_run_is_the_same_when_it_is_cut(tiny, tmp_path):
     assert (cut.folder / "network.fsp").read_bytes() == (whole.folder / "network.fsp").read_bytes()
 
 
+@pytest.mark.slow
 def test_shared_masks_cost_a_fraction_of_coded_ones_and_learn(tiny):
     settings = {"model": "conv2", "width": 0.2, "train_size": 0, "rounds": 12, "local_epochs": 2}
     rates = {}
