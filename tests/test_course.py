@@ -1,6 +1,7 @@
 """What a class gets: copies that give nothing away, a site that loads nothing from elsewhere, a whole bundle."""
 
 import ast
+import itertools
 import re
 import shutil
 import stat
@@ -14,8 +15,8 @@ import pytest
 
 from fedsparse import RunError
 from fedsparse.__main__ import main
-from fedsparse.tools import notebooks
 from fedsparse.tools.course import bundle, copies, site
+from fedsparse.tools.notebooks.files import read
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -33,10 +34,28 @@ def lines_of(code: str) -> set[str]:
     return {line.strip() for line in code.splitlines()}
 
 
+def solutions(node: nbformat.NotebookNode) -> list[tuple[str, str]]:
+    """The stub of every exercise, and the code of its solution in the next cell."""
+    found = []
+    for stub, cell in itertools.pairwise(node.cells):
+        if stub.cell_type == "code" and re.search(r"^checks\.\w+\(", stub.source, re.M):
+            code = re.search(r"<summary>Solution</summary>\n.*?```python\n(.*?)```", cell.source, re.S)
+            found.append((stub.source, code.group(1) if code else ""))
+    return found
+
+
+def resources(page: str) -> list[str]:
+    """External addresses that a page loads by itself: scripts, styles, images, fonts, frames."""
+    tags = re.findall(r"<(?:script|link|img|iframe|source|video|audio|object|embed)\b[^>]*>", page)
+    loaded = [t for t in tags if not re.search(r'rel="(?:canonical|author|license)"', t)]
+    found = [m for tag in loaded for m in re.findall(r'(?:src|href|data)="((?:https?:)?//[^"]*)"', tag)]
+    return found + re.findall(r"(?:@import\s+|url\()[\"']?((?:https?:)?//[^\"')]*)", page)
+
+
 @each
 def test_no_line_of_a_solution_is_in_a_students_copy(notebook):
-    node = notebooks.read(notebook)
-    solved = copies.solutions(node)
+    node = read(notebook)
+    solved = solutions(node)
     assert solved
     assert all(solution for _, solution in solved), "every exercise has its solution in the cell below"
     copy = copies.student(node)
@@ -49,7 +68,7 @@ def test_no_line_of_a_solution_is_in_a_students_copy(notebook):
 
 @each
 def test_a_students_copy_is_sound_and_has_nothing_run(notebook):
-    copy = copies.student(notebooks.read(notebook))
+    copy = copies.student(read(notebook))
     nbformat.validate(copy)
     code = [c for c in copy.cells if c.cell_type == "code"]
     assert not any(c.outputs or c.execution_count for c in code)
@@ -64,14 +83,14 @@ def test_a_students_copy_is_sound_and_has_nothing_run(notebook):
 
 @each
 def test_a_teachers_copy_has_outputs_open_solutions_and_notes(notebook):
-    node = notebooks.read(notebook)
+    node = read(notebook)
     copy = copies.teacher(node, copies.notes_of(notebook.stem, GUIDE))
     nbformat.validate(copy)
     text = text_of(copy)
-    for _, solution in copies.solutions(node):
+    for _, solution in solutions(node):
         assert solution in text
     assert "<details><summary>Solution" not in text
-    assert text.count("<details open><summary>Solution") == len(copies.solutions(node))
+    assert text.count("<details open><summary>Solution") == len(solutions(node))
     assert sum(len(c.get("outputs", [])) for c in copy.cells) == sum(len(c.get("outputs", [])) for c in node.cells)
     for part in ("Class time:", "Misconceptions:", "**Ask:**", "<summary>Answer</summary>"):
         assert part in copy.cells[1].source
@@ -124,10 +143,10 @@ def test_the_site_loads_nothing_from_elsewhere(built):
     pages = [*built.rglob("*.html"), *built.rglob("*.css")]
     assert len(pages) > len(ALL)
     for page in pages:
-        assert not site.resources(page.read_text(errors="ignore")), page.name
-    assert site.resources('<script async src="https://a/b.js">') == ["https://a/b.js"]
-    assert site.resources("<link href='x'><style>@import url(//a/b.css)</style>") == ["//a/b.css"]
-    assert not site.resources('<a href="https://a">a</a><img src="b.png">')
+        assert not resources(page.read_text(errors="ignore")), page.name
+    assert resources('<script async src="https://a/b.js">') == ["https://a/b.js"]
+    assert resources("<link href='x'><style>@import url(//a/b.css)</style>") == ["//a/b.css"]
+    assert not resources('<a href="https://a">a</a><img src="b.png">')
 
 
 @pytest.mark.slow
@@ -198,12 +217,8 @@ def test_a_page_fits_a_phone_and_can_be_read_by_everybody(built, browser, page, 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory, built) -> Path:
-    def again(root: Path, to: Path) -> None:  # the site is built once, above
-        shutil.copytree(built, to)
-        to.with_name("site-source").mkdir()
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bundle, "build", again)
+        patch.setattr(bundle, "build", lambda root, to: shutil.copytree(built, to))  # it is built once, above
         return bundle.pack(ROOT, tmp_path_factory.mktemp("packed") / "bundle", wheels=False)
 
 
@@ -213,7 +228,7 @@ def test_the_bundle_is_whole(packed):
         assert {p.name for p in (packed / kind).glob("*.ipynb")} == {n.name for n in ALL}
     for name in ("site/index.html", "constraints.txt", "README.txt", "LICENSE", "data/results/rivals-digits.csv"):
         assert (packed / name).exists(), name
-    assert not (packed / "site-source").exists()
+    assert not list(packed.glob("*-source")), "only what the class needs"
     (wheel,) = (packed / "wheels").glob("*.whl")
     inside = zipfile.ZipFile(wheel).namelist()
     sources = {str(file.relative_to(ROOT)) for file in (ROOT / "fedsparse").rglob("*.py")}

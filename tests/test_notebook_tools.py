@@ -15,11 +15,9 @@ from matplotlib.figure import Figure
 from fedsparse import RunError, SettingError
 from fedsparse.__main__ import main
 from fedsparse.analysis import plots
-from fedsparse.tools import notebooks
-from fedsparse.tools.notebooks.grid import members
-from fedsparse.tools.notebooks.launch_links import links, repository, with_launch_links, without_launch_links
-from fedsparse.tools.notebooks.refreshing import stale
-from fedsparse.tools.notebooks.stamps import kept_results, parts
+from fedsparse.tools.notebooks.files import plain, read, repository, results_of, tagged, with_launch_links
+from fedsparse.tools.notebooks.running import execute, run_grid
+from fedsparse.tools.notebooks.stamps import changed, kept_results, parts, stamp
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -101,9 +99,9 @@ def test_a_result_that_has_a_parameters_name_is_refused(division, capsys):
 def test_a_grid_needs_one_cell_of_results_and_known_parameters(tmp_path):
     notebook = write(tmp_path / "notebooks" / "silent.ipynb", ("parameters", "by: int = 2"))
     with pytest.raises(RunError, match="no cell tagged 'results'"):
-        members(notebook, [{}], tmp_path)
+        run_grid({notebook: [{}]}, tmp_path, jobs=1)
     with pytest.raises(SettingError, match="did you mean 'by'"):
-        notebooks.execute(notebook, tmp_path, {"bye": 1})
+        execute(notebook, tmp_path, {"bye": 1})
 
 
 @pytest.mark.slow
@@ -132,7 +130,7 @@ def test_a_refresh_replaces_the_notebook_whole_or_not_at_all(division, tmp_path,
     call = ["notebook", "division", "--in-place"]
     assert main(call) == 0
     assert "never refreshed" in capsys.readouterr().out
-    node = notebooks.read(division)
+    node = read(division)
     assert set(node.metadata) == {"kernelspec", "language_info", "fedsparse"}
     assert [dict(c.metadata) for c in node.cells[2:]] == [{"tags": ["parameters"]}, {}, {"tags": ["results"]}]
     assert node.cells[-1].outputs[0].data["text/plain"] == "3.0"
@@ -159,20 +157,20 @@ def test_a_refresh_replaces_the_notebook_whole_or_not_at_all(division, tmp_path,
 @pytest.mark.parametrize("shown", [None, "[1, 2]", "{'a': np.float64(1.0)}", "{'a': [1]}"])
 def test_results_are_a_dict_of_plain_numbers_and_text(tmp_path, shown):
     file = write(tmp_path / "n.ipynb", ("results", "found"))
-    node = notebooks.read(file)
+    node = read(file)
     if shown:
         node.cells[1].outputs = [nbformat.v4.new_output("execute_result", {"text/plain": shown})]
     nbformat.write(node, file)
     with pytest.raises(RunError, match="plain numbers and text"):
-        notebooks.results_of(file)
+        results_of(read(file))
     node.cells[1].outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "{'a': 1.5,\n 'b': 'c'}"})]
     nbformat.write(node, file)
-    assert notebooks.results_of(file) == {"a": 1.5, "b": "c"}
+    assert results_of(read(file)) == {"a": 1.5, "b": "c"}
 
 
 @pytest.mark.parametrize("notebook", ALL, ids=lambda p: p.stem)
 def test_outputs_were_made_with_todays_source(notebook):
-    what = notebooks.changed(notebook)
+    what = changed(notebook)
     assert not what, f"{notebook.stem}: changed since its outputs were made: {', '.join(what)}; run make notebooks"
 
 
@@ -206,8 +204,8 @@ def project(tmp_path) -> Path:
         file.write_text("a\n1\n")
     names = f"results = '{RESULTS}'\nname = results + '/lone.csv'\nfolder = f'{{results}}/paper'"
     notebook = write(tmp_path / "notebooks" / "one.ipynb", ("", PLOTS), ("", names))
-    node = notebooks.read(notebook)
-    node.metadata["fedsparse"] = notebooks.stamp(node, tmp_path)
+    node = read(notebook)
+    node.metadata["fedsparse"] = stamp(node, tmp_path)
     nbformat.write(node, notebook)
     return notebook
 
@@ -251,57 +249,52 @@ def test_a_notebook_uses_the_core_and_the_parts_that_it_imports(project):
 )  # fmt: skip
 def test_a_stale_notebook_names_what_changed(project, file, old, new, named):
     root = project.parents[1]
-    assert not stale([project])
+    assert not changed(project)
     text = (root / file).read_text()
     assert old in text
     (root / file).write_text(text.replace(old, new))
-    assert notebooks.changed(project) == named
+    assert changed(project) == named
 
 
 def test_one_line_of_fedsparse_makes_the_notebooks_that_use_it_stale(tmp_path):
     shutil.copytree(ROOT / "fedsparse", tmp_path / "fedsparse")
-    node = notebooks.read(ROOT / "notebooks" / "06_lambda_sweep.ipynb")
+    node = read(ROOT / "notebooks" / "06_lambda_sweep.ipynb")
     for name, part in (("regularizers.py", "fedsparse core"), ("analysis/sweeps.py", "fedsparse.analysis.sweeps")):
-        before = notebooks.stamp(node, tmp_path)
+        before = stamp(node, tmp_path)
         file = tmp_path / "fedsparse" / name
         file.write_text(file.read_text().replace("return ", "return 2 * ", 1))
-        after = notebooks.stamp(node, tmp_path)
+        after = stamp(node, tmp_path)
         assert [name for name in after if after[name] != before[name]] == [part]
 
 
-def test_the_address_is_written_once():
-    address = repository(ROOT)
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["repository-code"] == address
-    assert links("a b", "https://github.com/o/r") == {
-        "Colab": "https://colab.research.google.com/github/o/r/blob/main/notebooks/a b.ipynb",
-        "Binder": "https://mybinder.org/v2/gh/o/r/main?labpath=notebooks%2Fa%20b.ipynb",
-    }
-
-
 def relaunched(node, notebook):
-    """With links and install cell made anew, the latter as it is once a notebook has run."""
+    """Cells with links and install cell made anew, the latter as it is once a notebook has run."""
     made = with_launch_links(node, notebook.stem, repository(ROOT))
-    (cell,) = notebooks.tagged(made, "install")
+    (cell,) = tagged(made, "install")
     cell.execution_count = 1
-    return made
+    return made.cells
 
 
 @pytest.mark.parametrize("notebook", ALL, ids=lambda p: p.stem)
 def test_every_notebook_can_be_launched(notebook):
-    node = notebooks.read(notebook)
-    assert relaunched(node, notebook) == node, "run make notebooks"
-    for address in links(notebook.stem, repository(ROOT)).values():
-        assert f"({address})" in node.cells[0].source.splitlines()[2]
+    node, address = read(notebook), yaml.safe_load((ROOT / "CITATION.cff").read_text())["repository-code"]
+    assert relaunched(node, notebook) == node.cells, "run make notebooks"
+    owner = address.removeprefix("https://github.com/")
+    for link in (
+        f"(https://colab.research.google.com/github/{owner}/blob/main/notebooks/{notebook.name})",
+        f"(https://mybinder.org/v2/gh/{owner}/main?labpath=notebooks%2F{notebook.name})",
+    ):
+        assert link in node.cells[0].source.splitlines()[2]
     assert [c.metadata.get("tags") for c in node.cells[:3]].count(["install"]) == 1
-    apart = without_launch_links(node)
+    apart = plain(node)
     assert "Colab" not in apart.cells[0].source
-    assert not notebooks.tagged(apart, "install")
-    assert relaunched(apart, notebook) == node, "nothing else is touched"
+    assert not tagged(apart, "install")
+    assert relaunched(apart, notebook) == node.cells, "nothing else is touched"
 
 
 def test_the_cell_that_installs_says_nothing_where_fedsparse_is_there(division, capsys):
-    node = with_launch_links(notebooks.read(division), "division", "https://github.com/o/r")
-    (cell,) = notebooks.tagged(node, "install")
+    node = with_launch_links(read(division), "division", "https://github.com/o/r")
+    (cell,) = tagged(node, "install")
     exec(cell.source.replace("%pip", "raise SystemExit  #"), {})
     with pytest.raises(SystemExit):
         exec(cell.source.replace("%pip", "raise SystemExit  #").replace('"fedsparse"', '"fedsparse_"', 1), {})

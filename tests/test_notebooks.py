@@ -19,7 +19,8 @@ import yaml
 from fedsparse import RunError, SettingError
 from fedsparse.__main__ import main
 from fedsparse.teaching import checks
-from fedsparse.tools import notebooks
+from fedsparse.tools.notebooks.files import read, tagged, terminal_output
+from fedsparse.tools.notebooks.running import checked, execute, parameters_of
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -28,16 +29,16 @@ each = pytest.mark.parametrize("notebook", ALL, ids=lambda p: p.stem)
 
 
 def code(notebook: Path) -> list:
-    return [c for c in notebooks.read(notebook).cells if c.cell_type == "code"]
+    return [c for c in read(notebook).cells if c.cell_type == "code"]
 
 
 def prose(notebook: Path) -> str:
-    return "\n\n".join(c.source for c in notebooks.read(notebook).cells if c.cell_type == "markdown")
+    return "\n\n".join(c.source for c in read(notebook).cells if c.cell_type == "markdown")
 
 
 @each
 def test_one_clean_run_from_top_to_bottom(notebook):
-    node = notebooks.read(notebook)
+    node = read(notebook)
     nbformat.validate(node)
     assert [c.execution_count for c in code(notebook)] == list(range(1, len(code(notebook)) + 1))
     outputs = [o for c in code(notebook) for o in c.outputs]
@@ -59,12 +60,12 @@ def test_the_shape_of_a_notebook(notebook):
 
 @each
 def test_parameters_are_one_cell_of_annotated_literals(notebook):
-    (cell,) = [c for c in code(notebook) if "parameters" in c.metadata.get("tags", [])]
+    (cell,) = tagged(read(notebook), "parameters")
     for statement in ast.parse(cell.source).body:
         assert isinstance(statement, ast.AnnAssign)
         assert statement.value is not None
         ast.literal_eval(statement.value)
-    assert set(SMALL[notebook.stem]) <= set(notebooks.parameters_of(notebook))
+    assert set(SMALL[notebook.stem]) <= set(parameters_of(notebook))
 
 
 @each
@@ -91,7 +92,7 @@ def test_the_index_of_figures_is_complete():
 
 @each
 def test_exercises_fail_as_stubs_and_pass_as_solved(notebook):
-    cells = notebooks.read(notebook).cells
+    cells = read(notebook).cells
     exercises = [
         i for i, c in enumerate(cells) if c.cell_type == "code" and re.search(r"^checks\.\w+\(", c.source, re.M)
     ]
@@ -111,13 +112,13 @@ def test_exercises_fail_as_stubs_and_pass_as_solved(notebook):
 @each
 def test_it_runs_with_small_parameters(notebook, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    copy = notebooks.execute(notebook.relative_to(ROOT), tmp_path, SMALL[notebook.stem])
-    assert notebooks.terminal_output(copy).strip()
+    node = execute(notebook.relative_to(ROOT), tmp_path, SMALL[notebook.stem])
+    assert terminal_output(node).strip()
     assert list((tmp_path / "figures").glob("*.png"))
-    used = json.loads(copy.with_suffix(".json").read_text())
-    assert used.items() >= SMALL[notebook.stem].items()
+    copy = tmp_path / notebook.name
+    assert read(copy).metadata.papermill.parameters.items() >= SMALL[notebook.stem].items()
     with pytest.raises(RunError, match="output of an earlier run"):
-        notebooks.execute(copy, tmp_path, {})
+        execute(copy, tmp_path, {})
 
 
 @pytest.mark.slow
@@ -145,10 +146,10 @@ def test_committed_outputs_are_still_true(notebook, tmp_path):
     ],
 )
 def test_a_wrong_parameter_is_refused(given, words):
-    known = notebooks.parameters_of(ROOT / "notebooks" / "05_fedpm_vs_regularized.ipynb")
+    known = parameters_of(ROOT / "notebooks" / "05_fedpm_vs_regularized.ipynb")
     with pytest.raises(SettingError, match=re.escape(words)):
-        notebooks.checked(given, known, "05")
-    assert notebooks.checked({"lam": 3}, known, "05") == {"lam": 3}
+        checked(given, known, "05")
+    assert checked({"lam": 3}, known, "05") == {"lam": 3}
 
 
 @pytest.mark.parametrize(
@@ -183,10 +184,10 @@ def test_a_cell_that_fails_ends_the_call_in_one_line(tmp_path, monkeypatch, capf
 def test_a_call_from_elsewhere_or_to_a_file_is_refused(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("")
     monkeypatch.chdir(ROOT)
-    for way, words in (([], "cannot make the folder"), (["--multirun"], "cannot write")):
+    for way in ([], ["--multirun"]):
         assert main(["notebook", "05_fedpm_vs_regularized", *way, "jobs=1", f"to={tmp_path / 'file'}"]) == 2
         said = capsys.readouterr().err
-        assert words in said
+        assert said.startswith(f"fedsparse: cannot write {tmp_path}/file")
         assert said.count("\n") == 1
     monkeypatch.chdir(tmp_path)
     for way in ([], ["--multirun"], ["--in-place"]):

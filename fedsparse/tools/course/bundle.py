@@ -16,8 +16,8 @@ INSTALL = """#!/bin/sh
 set -eu
 cd "$(dirname "$0")"
 python="${PYTHON:-python3}"
-"$python" -c 'import sys; sys.exit(sys.version_info[:2] != (%(major)d, %(minor)d))' || {
-    echo "These wheels are for Python %(major)d.%(minor)d: PYTHON=/path/to/python sh install.sh"; exit 2; }
+"$python" -c 'import platform, sys; sys.exit(not platform.python_version().startswith("%(python)s."))' || {
+    echo "These wheels are for Python %(python)s: PYTHON=/path/to/python sh install.sh"; exit 2; }
 "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --no-index --find-links wheels -c constraints.txt 'fedsparse[notebooks]'
 .venv/bin/python -m fedsparse doctor
@@ -30,11 +30,11 @@ site/index.html   the course as a web site, for any browser
 student/          notebooks to work in: exercises with checks, no solutions
 teacher/          the same notebooks with outputs, solutions and notes
 data/             stored results, and the data sets that were available
-wheels/           fedsparse and what it needs, for %(platform)s and Python %(major)d.%(minor)d
+wheels/           fedsparse and what it needs, for %(platform)s and Python %(python)s
 
 Linux, macOS: sh install.sh
 Windows, in this folder, with the Python named above:
-    py -%(major)d.%(minor)d -m venv .venv
+    py -%(python)s -m venv .venv
     .venv\\Scripts\\python -m pip install --no-index --find-links wheels -c constraints.txt "fedsparse[notebooks]"
     .venv\\Scripts\\python -m fedsparse doctor
 Then: .venv/bin/jupyter lab student      (Windows: .venv\\Scripts\\jupyter lab student)
@@ -60,7 +60,6 @@ def pack(root: Path, to: Path, wheels: bool = True) -> Path:
     to.mkdir(parents=True)
     write_copies(root, to)
     build(root, to / "site")
-    shutil.rmtree(to / "site-source")
     for data in ("results", "MNIST"):
         if (root / "data" / data).is_dir():
             shutil.copytree(root / "data" / data, to / "data" / data)
@@ -68,8 +67,7 @@ def pack(root: Path, to: Path, wheels: bool = True) -> Path:
         shutil.copyfile(file, to / ("data" if file.suffix == ".npz" else ".") / file.name)
     _wheels(root, to / "wheels", wheels)
     values = {
-        "major": sys.version_info.major,
-        "minor": sys.version_info.minor,
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "platform": f"{platform.system()} {platform.machine()}",
         "note": "" if wheels else "The wheels of the dependencies were left out of this bundle: install.sh needs them.",
     }
@@ -81,12 +79,12 @@ def pack(root: Path, to: Path, wheels: bool = True) -> Path:
 def _wheels(root: Path, folder: Path, dependencies: bool) -> None:
     """Build wheels, also of dependencies that are published as source: a classroom may have no compiler."""
     with tempfile.TemporaryDirectory() as clean:  # a build in the checkout would add leftovers of an earlier one
-        shutil.copytree(root / "fedsparse", Path(clean) / "fedsparse", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(root / "fedsparse", Path(clean, "fedsparse"), ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("pyproject.toml", "README.md", "LICENSE"):
-            shutil.copyfile(root / name, Path(clean) / name)
-        what = [f"{clean}[notebooks]", "-c", str(root / "constraints.txt")] if dependencies else [clean]
-        less = [] if dependencies else ["--no-deps", "--no-build-isolation"]
+            shutil.copyfile(root / name, Path(clean, name))
+        everything = [f"{clean}[notebooks]", "-c", str(root / "constraints.txt")]
+        what = everything if dependencies else [clean, "--no-deps", "--no-build-isolation"]
         call = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "-w", str(folder)]
-        done = subprocess.run([*call, *less, *what], capture_output=True, text=True)
+        done = subprocess.run([*call, *what], capture_output=True, text=True)
     if done.returncode:
         raise RunError(f"no wheels: {' '.join(done.stderr.split())[-300:]}")

@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from fedsparse.errors import RunError
@@ -15,8 +16,6 @@ from fedsparse.tools.course.bundle import pack
 from fedsparse.tools.course.copies import write_copies
 from fedsparse.tools.course.site import build
 from fedsparse.tools.overrides import CommandLine
-
-ROOT = Path(".")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,16 +27,12 @@ def main(argv: Sequence[str]) -> int:
     words = {"product": ("copies", "site", "bundle"), "folder": ()}
     line = CommandLine(argv, words=words, switches=("--no-wheels",))
     line.settings()
-    product, to = line.words[0], Path(line.words[1])
-    if not (ROOT / "notebooks").is_dir() or not (ROOT / "docs").is_dir():
+    root, to, wheels = Path(), Path(line.words[1]), "--no-wheels" not in line.switches
+    if not (root / "notebooks").is_dir() or not (root / "docs").is_dir():
         raise RunError("no notebooks/ and docs/ here: call it in the folder of the repository")
+    make = {"copies": write_copies, "site": build, "bundle": partial(pack, wheels=wheels)}[line.words[0]]
     try:
-        if product == "copies":
-            print(f"{len(write_copies(ROOT, to))} notebooks in {to}")
-        elif product == "site":
-            print(build(ROOT, to))
-        else:
-            print(pack(ROOT, to, wheels="--no-wheels" not in line.switches))
+        print(make(root, to))
     except OSError as error:
         raise RunError(f"cannot write {error.filename or to}: {error.strerror}") from None
     return 0

@@ -10,12 +10,9 @@ from pathlib import Path
 import nbformat
 
 from fedsparse.errors import RunError
-from fedsparse.tools.notebooks.files import read
-from fedsparse.tools.notebooks.launch_links import without_launch_links
-from fedsparse.tools.notebooks.stamps import KEY
+from fedsparse.tools.notebooks.files import plain, read
 
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\n(.*?)\n</details>\n*", re.S)
-CODE = re.compile(r"```python\n(.*?)```", re.S)
 
 
 def student(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -24,41 +21,26 @@ def student(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
     Raises:
         RunError: a solution is not written in the one form that can be removed.
     """
-    node = _detached(node)
+    node = plain(node)
     for cell in node.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         else:
             cell.source = SOLUTION.sub("", cell.source).strip()
             if re.search(r"<summary>\s*Solution", cell.source):
-                raise RunError(
-                    f"the solution in cell {cell.id} is not written as '<details><summary>Solution</summary>'"
-                )
+                raise RunError(f"a solution in {cell.id} is not written as '<details><summary>Solution</summary>'")
     node.cells = [cell for cell in node.cells if cell.source]
     return node
 
 
 def teacher(node: nbformat.NotebookNode, notes: str) -> nbformat.NotebookNode:
     """The notebook with its solutions unfolded, and with notes below its title."""
-    node = _detached(node)
+    node = plain(node)
     for cell in node.cells:
         if cell.cell_type == "markdown":
             cell.source = cell.source.replace("<details><summary>Solution", "<details open><summary>Solution")
-    cell = nbformat.v4.new_markdown_cell(f"## For the teacher\n\n{notes}")
-    cell["id"] = "notes"
-    node.cells.insert(1, cell)
+    node.cells.insert(1, nbformat.v4.new_markdown_cell(f"## For the teacher\n\n{notes}", id="notes"))
     return node
-
-
-def solutions(node: nbformat.NotebookNode) -> list[tuple[str, str]]:
-    """The stub of every exercise, and the code of its solution."""
-    found = []
-    for stub, cell in zip(node.cells, node.cells[1:], strict=False):
-        if stub.cell_type == "code" and re.search(r"^checks\.\w+\(", stub.source, re.M):
-            folded = SOLUTION.search(cell.source)
-            code = CODE.search(folded.group(1)) if folded else None
-            found.append((stub.source, code.group(1) if code else ""))
-    return found
 
 
 def notes_of(name: str, guide: str) -> str:
@@ -74,26 +56,17 @@ def notes_of(name: str, guide: str) -> str:
     return found.group(1).strip()
 
 
-def write_copies(root: Path, to: Path) -> list[Path]:
-    """`to/student/*.ipynb` and `to/teacher/*.ipynb`, of every notebook; returns the files.
+def write_copies(root: Path, to: Path) -> Path:
+    """`to/student/*.ipynb` and `to/teacher/*.ipynb`, of every notebook; returns `to`.
 
     Raises:
         RunError: a notebook has no notes, or a solution that cannot be removed.
     """
     guide = (root / "docs" / "teaching.md").read_text()
-    written = []
+    for kind in ("student", "teacher"):
+        (to / kind).mkdir(parents=True, exist_ok=True)
     for notebook in sorted((root / "notebooks").glob("*.ipynb")):
         node = read(notebook)
-        for kind, copy in (("student", student(node)), ("teacher", teacher(node, notes_of(notebook.stem, guide)))):
-            file = to / kind / notebook.name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            nbformat.write(copy, file)
-            written.append(file)
-    return written
-
-
-def _detached(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A copy without a stamp and without launch links, which lead to the solutions."""
-    node = nbformat.from_dict(without_launch_links(node))
-    node.metadata.pop(KEY, None)
-    return node
+        nbformat.write(student(node), to / "student" / notebook.name)
+        nbformat.write(teacher(node, notes_of(notebook.stem, guide)), to / "teacher" / notebook.name)
+    return to

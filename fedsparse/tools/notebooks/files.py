@@ -1,17 +1,26 @@
-"""What is in a notebook: its parameters, its tagged cells and their outputs."""
+"""What is in a notebook: its tagged cells, their outputs, and the links that open it without an installation."""
 
 import ast
-import os
-from collections.abc import Mapping
+import contextlib
+import re
+import tomllib
 from pathlib import Path
-from typing import Any
 
 import nbformat
 
-from fedsparse.errors import RunError, SettingError
+from fedsparse.errors import RunError
 from fedsparse.experiment import nearest
 
-NOTEBOOKS = Path("notebooks")
+STAMP = "fedsparse"
+"""The name in a notebook's metadata under which the stamp of its code is."""
+LINKS = (
+    "\n\nOpen it in [Colab](https://colab.research.google.com/github/{owner}/blob/main/notebooks/{name}.ipynb) or "
+    "[Binder](https://mybinder.org/v2/gh/{owner}/main?labpath=notebooks%2F{name}.ipynb)."
+)
+INSTALL = """import importlib.util
+
+if importlib.util.find_spec("fedsparse") is None:  # as on Colab; where it is installed, nothing happens
+    %pip install --quiet "fedsparse[notebooks] @ git+{address}\""""
 
 
 def read(notebook: Path) -> nbformat.NotebookNode:
@@ -20,11 +29,11 @@ def read(notebook: Path) -> nbformat.NotebookNode:
     Raises:
         RunError: the file is not there, or is not a notebook.
     """
-    if not notebook.exists():
-        known = sorted(p.stem for p in notebook.parent.glob("*.ipynb"))
-        raise RunError(f"no notebook {notebook}{nearest(notebook.stem, known)}; there are {', '.join(known) or 'none'}")
     try:
         return nbformat.read(notebook, as_version=4)
+    except FileNotFoundError:
+        known = sorted(p.stem for p in notebook.parent.glob("*.ipynb"))
+        raise RunError(f"no notebook {notebook}{nearest(notebook.stem, known)}; there are {', '.join(known)}") from None
     except Exception as error:  # nbformat raises many kinds
         raise RunError(f"{notebook} is not a notebook: {' '.join(str(error).split())[:100]}") from None
 
@@ -34,63 +43,52 @@ def tagged(node: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookNode]
     return [cell for cell in node.cells if tag in cell.metadata.get("tags", [])]
 
 
-def parameters_of(notebook: Path) -> dict[str, Any]:
-    """The parameters of a notebook, by name, with their defaults.
-
-    Raises:
-        RunError: there is no such notebook, it is not valid, or it is itself the output of a run with parameters.
-    """
-    import papermill
-
-    if tagged(read(notebook), "injected-parameters"):
-        raise RunError(f"{notebook} is the output of an earlier run, with its parameters fixed; run the original")
-    found = papermill.inspect_notebook(str(notebook))
-    return {name: ast.literal_eval(p["default"]) for name, p in found.items()}
-
-
-def checked(given: Mapping[str, Any], known: Mapping[str, Any], notebook: str) -> dict[str, Any]:
-    """The given parameters, if each is known to the notebook and has its default's type.
-
-    Raises:
-        SettingError: an unknown name, or a value of another type.
-    """
-    for name, value in given.items():
-        if name not in known:
-            raise SettingError(f"{notebook} has no parameter {name!r}{nearest(name, known)}; it has {', '.join(known)}")
-        kind = type(known[name])
-        same = isinstance(value, kind) or (kind is float and type(value) is int)
-        if not same or (isinstance(value, bool) and kind is not bool):
-            raise SettingError(f"{name}={value!r} is not like its default in {notebook}, {known[name]!r}")
-    return dict(given)
-
-
-def results_of(notebook: Path) -> dict[str, float | str]:
+def results_of(node: nbformat.NotebookNode) -> dict[str, float | str]:
     """The results of an executed notebook: the dict that its cell tagged `results` evaluates to.
 
     Raises:
         RunError: there is no such cell, it was not executed, or its dict holds more than plain numbers and text.
     """
-    node = read(notebook)
-    try:
-        (cell,) = tagged(node, "results")
-        shown = [o["data"]["text/plain"] for o in cell.outputs if o.output_type == "execute_result"]
-        found = ast.literal_eval(shown[-1])
-        plain = all(isinstance(value, int | float | str) for value in found.values())
-    except (IndexError, ValueError, SyntaxError, AttributeError):
-        plain = False
-    if not plain:
-        raise RunError(f"the results of {notebook.stem} are no dict of plain numbers and text")
-    return found
+    outputs = [o for cell in tagged(node, "results") for o in cell.outputs if o.output_type == "execute_result"]
+    with contextlib.suppress(IndexError, ValueError, SyntaxError, AttributeError):
+        found = ast.literal_eval(outputs[-1].data["text/plain"])
+        if all(isinstance(value, int | float | str) for value in found.values()):
+            return found
+    raise RunError("the cell tagged 'results' shows no dict of plain numbers and text")
 
 
-def terminal_output(notebook: Path) -> str:
+def terminal_output(node: nbformat.NotebookNode) -> str:
     """The text that the cells tagged `terminal` printed or returned."""
-    outputs = [o for cell in tagged(read(notebook), "terminal") for o in cell.outputs]
+    outputs = [o for cell in tagged(node, "terminal") for o in cell.outputs]
     return "\n".join((o.get("text") or o.get("data", {}).get("text/plain", "")).rstrip() for o in outputs)
 
 
-def write_whole(file: Path, text: str) -> None:
-    """Replace a file: it holds the old or the new text at every moment."""
-    partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, file)
+def repository(root: Path) -> str:
+    """The project's address, from `[project.urls]` of pyproject.toml."""
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+
+
+def with_launch_links(node: nbformat.NotebookNode, name: str, address: str) -> nbformat.NotebookNode:
+    """A copy of the notebook with the links below its title and with the cell that installs, each once; no stamp.
+
+    Raises:
+        RunError: the first cell does not begin with an H1.
+    """
+    node = plain(node)
+    title, line, rest = node.cells[0].source.partition("\n")
+    if not title.startswith("# "):
+        raise RunError(f"{name} does not begin with a title, as in '# Far below a bit'")
+    links = LINKS.format(owner=address.removeprefix("https://github.com/"), name=name)
+    node.cells[0].source = title + links + line + rest
+    cell = nbformat.v4.new_code_cell(INSTALL.format(address=address), metadata={"tags": ["install"]}, id="install")
+    node.cells.insert(1, cell)
+    return node
+
+
+def plain(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A copy of the notebook without the links, the cell that installs, and the stamp."""
+    node = nbformat.from_dict(node)
+    node.cells = [c for c in node.cells if c not in tagged(node, "install")]
+    node.cells[0].source = re.sub(r"\n\nOpen it in \[Colab\].* or \[Binder\].*\.", "", node.cells[0].source)
+    node.metadata.pop(STAMP, None)
+    return node

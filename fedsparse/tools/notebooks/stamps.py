@@ -7,17 +7,15 @@ in turn; and the entries of `data/results/` that it names. Comments, docstrings 
 import ast
 import hashlib
 import io
+import re
 import tokenize
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 import nbformat
 
-from fedsparse.tools.notebooks.files import read, tagged
+from fedsparse.tools.notebooks.files import STAMP, read
 
-KEY = "fedsparse"
-"""The stamp's name in a notebook's metadata."""
 CORE = ("*.py", "algorithms/*.py", "wire/*.py")
 OUTSIDE_THE_CORE = tuple(f"fedsparse.{folder}" for folder in ("analysis", "flower", "teaching", "tools"))
 COMMAND_LINES = ("__main__.py", "command.py")
@@ -29,17 +27,17 @@ def stamp(node: nbformat.NotebookNode, root: Path) -> dict[str, str]:
     Args:
         root: the folder that holds `fedsparse/` and `data/results/`.
     """
-    skipped = tagged(node, "install")
-    code = "\n".join(c.source for c in node.cells if c.cell_type == "code" and c not in skipped)
+    cells = [c for c in node.cells if c.cell_type == "code" and "install" not in c.metadata.get("tags", [])]
+    code = "\n".join(c.source for c in cells)
     used = parts(code, root) | kept_results(code, root)
-    hashes = {name: digest(*(_content(file) for file in files)) for name, files in sorted(used.items())}
-    return {"its own cells": digest(_without_comments(code).encode()), **hashes}
+    hashes = {name: digest(*map(_content, files)) for name, files in sorted(used.items())}
+    return {"its own cells": digest(_without_comments(code)), **hashes}
 
 
 def changed(notebook: Path) -> list[str]:
     """Names of what changed since the notebook's outputs were made; empty if they are up to date."""
     node = read(notebook)
-    made, now = node.metadata.get(KEY), stamp(node, notebook.resolve().parent.parent)
+    made, now = node.metadata.get(STAMP), stamp(node, notebook.resolve().parent.parent)
     if not made:
         return ["everything: it was never refreshed"]
     return [name for name in {**now, **made} if made.get(name) != now.get(name)]
@@ -47,29 +45,26 @@ def changed(notebook: Path) -> list[str]:
 
 def parts(code: str, root: Path) -> dict[str, list[Path]]:
     """The files of the core, and of each module or package outside it that code imports, also indirectly."""
-    found = {"fedsparse core": _sources(file for place in CORE for file in root.glob(f"fedsparse/{place}"))}
-    waiting = set(_imported(code))
-    while waiting:
-        if (name := waiting.pop()) in found:
-            continue
+    found = {"fedsparse core": _sources(root / "fedsparse", *CORE)}
+    names = list(_imported(code))
+    for name in names:  # grows on the way
         path = root.joinpath(*name.split("."))
         module, package = path.with_suffix(".py"), path.parent / "__init__.py"  # the latter if it defines the name
-        found[name] = _sources(path.rglob("*.py")) or [f for f in (module, package) if f.exists()][:1]
-        waiting |= {name for file in found[name] for name in _imported(file.read_text(encoding="utf-8"))}
+        found[name] = _sources(path, "**/*.py") or [f for f in (module, package) if f.exists()][:1]
+        names += {n for file in found[name] for n in _imported(file.read_text(encoding="utf-8"))} - set(names)
     return found
 
 
 def kept_results(code: str, root: Path) -> dict[str, list[Path]]:
     """The files of each entry of `data/results/` whose name ends a text in the code, with or without its suffix."""
-    texts = [n.value for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
-    named = {text.rsplit("/", 1)[-1] for text in texts}
-    entries = [e for e in (root / "data" / "results").glob("*") if named & {e.name, e.stem}]
+    every = (root / "data" / "results").glob("*")
+    entries = [e for e in every if re.search(rf"""["'/]{re.escape(e.stem)}({e.suffix})?["']""", code)]
     return {f"data/results/{e.name}": [e] if e.is_file() else sorted(e.rglob("*.csv")) for e in entries}
 
 
-def digest(*contents: bytes) -> str:
-    """A short hash of some contents."""
-    return hashlib.blake2b(b"\0".join(contents), digest_size=6).hexdigest()
+def digest(*texts: str) -> str:
+    """A short hash of some texts."""
+    return hashlib.blake2b("\0".join(texts).encode(), digest_size=6).hexdigest()
 
 
 @cache
@@ -77,19 +72,19 @@ def _imported(code: str) -> frozenset[str]:
     """Modules and packages outside the core that code imports anywhere: `fedsparse.folder.name`."""
     names = []
     for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            above = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            names += [above + alias.name for alias in node.names]
     return frozenset(".".join(name.split(".")[:3]) for name in names if name.startswith(OUTSIDE_THE_CORE))
 
 
-def _sources(files: Iterable[Path]) -> list[Path]:
-    return sorted(file for file in files if file.name not in COMMAND_LINES)
+def _sources(folder: Path, *patterns: str) -> list[Path]:
+    return sorted(f for pattern in patterns for f in folder.glob(pattern) if f.name not in COMMAND_LINES)
 
 
-def _content(file: Path) -> bytes:
-    return _without_comments(file.read_text(encoding="utf-8")).encode() if file.suffix == ".py" else file.read_bytes()
+def _content(file: Path) -> str:
+    text = file.read_text(encoding="utf-8")
+    return _without_comments(text) if file.suffix == ".py" else text
 
 
 @cache
