@@ -1,8 +1,8 @@
 """Comparisons of tickets and supermasks: each returns rows for a table, `seed` and `share` among their columns."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
 
+import joblib
 import torch
 from torch import Tensor
 
@@ -17,13 +17,9 @@ from fedsparse.teaching.lottery_tickets import (
     weights_of,
 )
 
-T = TypeVar("T")
 
-
-def parallel_map(work: Callable[..., T], tasks: Iterable[Task], *arguments: object) -> list[T]:
+def parallel_map(work: Callable, tasks: Iterable[Task], *arguments: object) -> list:
     """`work(task, *arguments)` for each task, in processes of one thread each, on all cores."""
-    import joblib
-
     return joblib.Parallel(n_jobs=-1)(joblib.delayed(work)(task, *arguments) for task in tasks)
 
 

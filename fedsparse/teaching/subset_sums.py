@@ -40,16 +40,17 @@ def best_errors(numbers: np.ndarray, targets: np.ndarray, ones: int | None = Non
     half = len(numbers) // 2
     left, right = _sums(numbers[:half]), _sums(numbers[half:])
     if ones is None:
-        left, right = [np.concatenate(left)], [np.concatenate(right)]
+        pairs = [(np.concatenate(left), np.concatenate(right))]
+    else:
+        pairs = [(sums, right[ones - a]) for a, sums in enumerate(left) if 0 <= ones - a < len(right)]
     nearest = np.full(len(targets), np.inf)
-    for a, left_sums in enumerate(left):
-        if ones is None or 0 <= ones - a < len(right):
-            partners = np.sort(right[0 if ones is None else ones - a])
-            for t, target in enumerate(targets):
-                required = target - left_sums
-                above = np.searchsorted(partners, required).clip(0, len(partners) - 1)
-                gaps = np.minimum(np.abs(partners[above] - required), np.abs(partners[above - 1] - required))
-                nearest[t] = min(nearest[t], gaps.min())
+    for sums, partners in pairs:
+        partners.sort()
+        for t, target in enumerate(targets):
+            required = target - sums
+            above = np.searchsorted(partners, required).clip(0, len(partners) - 1)
+            gaps = np.minimum(np.abs(partners[above] - required), np.abs(partners[above - 1] - required))
+            nearest[t] = min(nearest[t], gaps.min())
     return nearest
 
 
@@ -73,8 +74,7 @@ def numbers_needed(error: float, density: float = 0.5) -> float:
 
 def _sums(numbers: np.ndarray) -> list[np.ndarray]:
     """Sums of all subsets, by how many numbers are in them: element k has C(n, k) sums."""
-    sums = [np.zeros(1)]
+    none, sums = np.zeros(0), [np.zeros(1)]
     for number in numbers:
-        taken = [np.zeros(0), *(s + number for s in sums)]
-        sums = [np.concatenate(pair) for pair in zip([*sums, np.zeros(0)], taken, strict=True)]
+        sums = [np.append(left, taken + number) for left, taken in zip([*sums, none], [none, *sums], strict=True)]
     return sums
