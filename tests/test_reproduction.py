@@ -24,7 +24,7 @@ from fedsparse.run_folder import RunFolder
 ROOT = Path(__file__).parents[1]
 TINY = Scale(
     {"width": 0.02, "local_epochs": 1, "batch_size": 20, "rounds": 3},
-    {case: {} for case in DATASETS} | {"mnist-warm-up": {"lam_warmup": 2}, "cifar10-delay": {"lam_delay": 2}},
+    {},
     dict.fromkeys(CASES, (1.0,)),
     seeds=2,
 )
@@ -115,6 +115,7 @@ def test_lambda_is_the_largest_that_loses_at_most_a_point(tmp_path, monkeypatch)
     assert chosen_lams("small", made_up(tmp_path, all_bad)) == {"mnist": lams[0]}
 
 
+@pytest.mark.slow
 def test_the_record_knows_a_run_by_what_it_is(tiny, tmp_path):
     record = Record(tmp_path / "paper")
     assert record.row(tiny) is None
@@ -208,6 +209,7 @@ def test_a_damaged_record_is_one_line(tmp_path):
         Record(tmp_path)
 
 
+@pytest.mark.slow
 def test_runs_enter_the_record_and_are_not_done_again(paper, capsys):
     assert main(["reproduce", "scale=small", "part=lambda", "dataset=mnist", "jobs=1"]) == 0
     assert capsys.readouterr().out.count("accuracy") == 3, "λ = 0, and 1 with and without a warm-up"
@@ -229,6 +231,7 @@ def test_runs_enter_the_record_and_are_not_done_again(paper, capsys):
     assert list(listed) == ["paper-small-mnist-warm-up.png", "paper-small-mnist.png"]
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_named_and_the_others_are_done(paper, capsys):
     assert main(["reproduce", "scale=small", "part=lambda", "data_root=data", "jobs=1"]) == 1
     said = capsys.readouterr()
@@ -238,6 +241,7 @@ def test_a_run_that_fails_is_named_and_the_others_are_done(paper, capsys):
     assert "Traceback" not in said.err
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on(paper):
     script = (
         "import sys; from fedsparse.analysis.reproduction import command, plan;"

@@ -19,6 +19,7 @@ def test_every_member_of_every_study_can_be_run(name):
     assert len({labels for labels, _ in members}) * STUDIES[name].seeds == len(members)
 
 
+@pytest.mark.slow
 def test_a_study_leaves_one_table_and_one_figure(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     common = {"model": "mlp", "width": 0.05, "clients": 4, "rounds": 2, "local_epochs": 1, "train_size": 200}

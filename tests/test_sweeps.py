@@ -54,6 +54,7 @@ def test_rounds_without_evaluation_or_answers_are_passed_over():
     assert row["rounds_to_90"] == 1
 
 
+@pytest.mark.slow
 def test_failed_runs_are_in_the_table_and_in_the_csv(tiny, tmp_path):
     experiments = [tiny.replace(rounds=1, cohort=2), tiny.replace(rounds=1, dataset="nope", cohort=3)]
     outcomes = attempt_all(experiments, jobs=2)
@@ -76,6 +77,7 @@ def test_failed_runs_are_in_the_table_and_in_the_csv(tiny, tmp_path):
         run_all(experiments, jobs=1)
 
 
+@pytest.mark.slow
 def test_a_csv_holds_settings_rounds_versions_and_cumulated_bytes(tiny, tmp_path):
     import numpy
     import torch
@@ -99,6 +101,7 @@ def test_a_csv_holds_settings_rounds_versions_and_cumulated_bytes(tiny, tmp_path
     assert (tmp_path / "all.csv").read_text() == text
 
 
+@pytest.mark.slow
 def test_the_whole_table_has_every_setting_once(tiny):
     table = tidy(run_all([tiny.replace(rounds=1)], jobs=1))
     assert len(set(table.columns)) == len(table.columns) == len(SETTINGS) + len(COLUMNS)

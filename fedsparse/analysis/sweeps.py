@@ -1,5 +1,6 @@
 """Many runs: done in parallel, compared in one table, collected in one tidy CSV that names the failed ones."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,10 +39,9 @@ def run_all(experiments: Sequence[Experiment], jobs: int = -1) -> list[Run]:
         RunError: some failed; all others are done.
     """
     outcomes = attempt_all(experiments, jobs)
-    failed = [o for o in outcomes if isinstance(o, Failed)]
-    if failed:
-        what = f"{len(failed)} of {len(outcomes)} runs failed; {failed[0].experiment.key}"
-        raise RunError(f"{what}: {failed[0].why}")
+    if failed := [o for o in outcomes if isinstance(o, Failed)]:
+        why = f"{failed[0].experiment.key}: {failed[0].why}"
+        raise RunError(f"{len(failed)} of {len(outcomes)} runs failed; {why}")
     return [o for o in outcomes if isinstance(o, Run)]
 
 
@@ -96,9 +96,12 @@ def collect(outcomes: Sequence[Run | Failed], file: Path) -> "pandas.DataFrame":
     unusual = {n for n, f in SETTINGS.items() if any(getattr(e, n) != f.default for e in experiments)}
     names = [n for n in SETTINGS if n in {*NAMING, *varied(experiments), *unusual} - {"out", "data_root"}]
     frames = []
-    for outcome in outcomes:
-        frame = pandas.DataFrame({"failed": [outcome.why]}) if isinstance(outcome, Failed) else _rounds(outcome)
-        frames.append(frame.assign(**_named(outcome.experiment, names)))
+    for o in outcomes:
+        frame = pandas.DataFrame({"failed": [o.why]}) if isinstance(o, Failed) else o.history.frame.assign(**o.versions)
+        frames.append(frame.assign(**_named(o.experiment, names)))
+        if isinstance(o, Run):
+            frames[-1]["megabytes_up"] = frame["uplink_bytes"].cumsum() / 1e6
+            frames[-1]["megabytes_down"] = frame["downlink_bytes"].cumsum() / 1e6
     measured = [*COLUMNS, "megabytes_up", "megabytes_down", "fedsparse", "torch", "numpy", "failed"]
     table = pandas.concat(frames, ignore_index=True)
     table = table.reindex(columns=[*_named(experiments[0], names), *measured])
@@ -109,12 +112,6 @@ def collect(outcomes: Sequence[Run | Failed], file: Path) -> "pandas.DataFrame":
     except OSError as error:
         raise RunError(f"cannot write {file}: {error.strerror or error}") from None
     return table
-
-
-def _rounds(done: Run) -> "pandas.DataFrame":
-    frame = done.history.frame
-    up, down = frame["uplink_bytes"].cumsum() / 1e6, frame["downlink_bytes"].cumsum() / 1e6
-    return frame.assign(megabytes_up=up, megabytes_down=down, **done.versions)
 
 
 def _named(experiment: Experiment, names) -> dict:
@@ -133,24 +130,20 @@ def summary(outcomes: Sequence[Run | Failed]) -> "pandas.DataFrame":
 
     names = [n for n in varied([o.experiment for o in outcomes]) if n != "seed"]
     groups: dict[tuple, list[Run | Failed]] = {}
+    best: dict[tuple, float] = {}  # by task
     for outcome in outcomes:
         groups.setdefault(tuple(getattr(outcome.experiment, n) for n in names), []).append(outcome)
-    best = best_accuracies([o for o in outcomes if isinstance(o, Run)])
+        if isinstance(outcome, Run):
+            task = _task(outcome.experiment)
+            best[task] = max(best.get(task, 0.0), float(outcome.history.frame["accuracy_expected"].max()))
     rows = []
     for values, members in groups.items():
-        runs = [m for m in members if isinstance(m, Run)]
-        row = dict(zip(names, values, strict=True)) | {"seeds": len(runs), "failed": len(members) - len(runs)}
-        rows.append(row | (_over_seeds([_facts(r, best[_task(r.experiment)]) for r in runs]) if runs else {}))
+        facts = pandas.DataFrame([_facts(m, best[_task(m.experiment)]) for m in members if isinstance(m, Run)])
+        row = dict(zip(names, values, strict=True)) | {"seeds": len(facts), "failed": len(members) - len(facts)}
+        if len(facts):
+            row |= {"accuracy": 0.0, "±": interval(facts["accuracy"])[1]} | facts.mean(skipna=False).to_dict()
+        rows.append(row)
     return pandas.DataFrame(rows).round(4)
-
-
-def best_accuracies(runs: Sequence[Run]) -> dict[tuple, float]:
-    """By task: the best accuracy of the expected network in any round of any run."""
-    best: dict[tuple, float] = {}
-    for r in runs:
-        task = _task(r.experiment)
-        best[task] = max(best.get(task, 0.0), float(r.history.frame["accuracy_expected"].max()))
-    return best
 
 
 def _task(experiment: Experiment) -> tuple:
@@ -159,29 +152,21 @@ def _task(experiment: Experiment) -> tuple:
 
 def _facts(done: Run, best: float) -> dict[str, float]:
     """What `summary` says of one run."""
-    frame = done.history.frame
+    frame = done.history.frame.set_index("round")
     megabytes = (frame["uplink_bytes"] + frame["downlink_bytes"]).cumsum() / 1e6
-    answered = frame[frame["cohort"] > 0]
-    facts = {
+    reached_90, reached_95 = (
+        min(frame.index[frame["accuracy_expected"] >= share * best], default=math.nan) for share in (90 / 100, 95 / 100)
+    )
+    return {
         "accuracy": frame["accuracy_expected"].iloc[-1],
         "worst_client": frame["accuracy_client_worst"].iloc[-1],
-        "bpp_uplink": answered["bpp_uplink"].iloc[-1] if len(answered) else 0.0,
+        "bpp_uplink": frame["bpp_uplink"].where(frame["cohort"] > 0).ffill().fillna(0).iloc[-1],
         "bpp_downlink": frame["bpp_downlink"].iloc[-1],
         "megabytes": megabytes.iloc[-1],
+        "rounds_to_90": reached_90,
+        "megabytes_to_90": megabytes.get(reached_90, math.nan),
+        "rounds_to_95": reached_95,
     }
-    for share in (90, 95):
-        reached = frame.index[frame["accuracy_expected"] >= share / 100 * best]
-        facts[f"rounds_to_{share}"] = frame["round"][reached[0]] if len(reached) else float("nan")
-        if share == 90:
-            facts["megabytes_to_90"] = megabytes[reached[0]] if len(reached) else float("nan")
-    return facts
-
-
-def _over_seeds(facts: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Means, NaN if any is; the accuracy with its interval."""
-    means = {name: sum(f[name] for f in facts) / len(facts) for name in facts[0]}
-    accuracy, half = interval([f["accuracy"] for f in facts])
-    return {"accuracy": accuracy, "±": half, **{n: v for n, v in means.items() if n != "accuracy"}}
 
 
 def interval(values: "Sequence[float] | pandas.Series", confidence: float = 0.95) -> tuple[float, float]:

@@ -5,12 +5,21 @@ may be wrong; which of them it is stands beside it. The words are ours, in `page
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 from fedsparse.analysis.reproduction import tables
-from fedsparse.analysis.reproduction.plan import BASELINES, CASES, DATASETS, METHODS, PARTITIONS, SCALES, TITLES
+from fedsparse.analysis.reproduction.plan import (
+    BASELINES,
+    CASES,
+    DATASETS,
+    METHODS,
+    PARTITIONS,
+    SCALES,
+    TITLES,
+    planned,
+)
 from fedsparse.analysis.reproduction.record import Record
 from fedsparse.analysis.reproduction.tables import Pair, digest, pair
 from fedsparse.analysis.reproduction.template import fill
@@ -20,30 +29,24 @@ SAVINGS = {"mnist": 0.8, "cifar10": 0.31, "cifar100": 0.31, "mnist-warm-up": 0.8
 """Bits per parameter of entropy that regularized training is to save at least (CIFAR: 0.31 to 0.52)."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a record says of a claim."""
+class Verdict(NamedTuple):
+    """What a record says: reached, reached in the last round, not reached, undecided or not run; and why."""
 
     word: str
-    """reached, reached in the last round, not reached, undecided, not run."""
     numbers: str = ""
-    """What the word rests on, with intervals."""
     details: str = ""
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """A claim of one of the papers, and how a record is asked for it."""
 
     name: str
     """Of its words in `page.md`; claims of one name share a row of the summary."""
     source: str
     data: str
-    """Data set, schedule of λ, partition."""
     part: str
     """The runs that decide it."""
     judge: Callable[[Record, str], Verdict | None]
-    """The verdict at a scale; None without runs."""
 
     def verdict(self, record: Record, scale: str) -> Verdict:
         """What the record says at this scale."""
@@ -58,14 +61,13 @@ def claims() -> Iterator[Claim]:
     for dataset in DATASETS:
         judge, part = partial(_beats_baselines, dataset=dataset), f"baselines dataset={dataset}"
         yield Claim("baselines", "FedPM, abstract", f"{TITLES[dataset]}, iid", part, judge)
-    for partition in PARTITIONS:
-        for case, dataset in CASES.items():
-            iid, late = partition == "iid", case not in DATASETS
-            name = "non-iid" if not iid else "late λ" if late else case
-            source = "regularized, a summary" + (", but our schedule" if late else "")
-            part = f"{'pairs' if iid else 'non-iid'} dataset={dataset}"
-            judge = partial(_saving, case=case, partition=partition)
-            yield Claim(name, source, f"{TITLES[case]}, {partition}", part, judge)
+    for partition, (case, dataset) in product(PARTITIONS, CASES.items()):
+        iid, late = partition == "iid", case not in DATASETS
+        name = "non-iid" if not iid else "late λ" if late else case
+        source = "regularized, a summary" + (", but our schedule" if late else "")
+        part = f"{'pairs' if iid else 'non-iid'} dataset={dataset}"
+        judge = partial(_saving, case=case, partition=partition)
+        yield Claim(name, source, f"{TITLES[case]}, {partition}", part, judge)
     yield Claim("sparser", "regularized, abstract", "all data sets, iid", "pairs", _sparser)
     yield Claim("five times", "regularized, abstract", "all data sets, iid", "pairs", _five_times)
 
@@ -107,21 +109,18 @@ def _small_network(record: Record, scale: str) -> Verdict | None:
 
 def _plain(record: Record, scale: str) -> Any:
     """FedPM's runs of the plan, λ = 0, all partitions; None without any."""
-    plan = SCALES[scale]
-    every = [plan.experiment(d, p, seed=seed) for p in PARTITIONS for d in DATASETS for seed in range(plan.seeds)]
-    keys = [row["key"] for e in every if (row := record.row(e))]
-    return record.runs[record.runs["key"].isin(keys)] if keys else None
+    plain = planned(record, scale).query("done and part != 'ablation' and algorithm == 'fedpm' and lam == 0")
+    return None if plain.empty else record.runs[record.runs["key"].isin(plain["key"])]
 
 
 def _beats_baselines(record: Record, scale: str, dataset: str) -> Verdict | None:
-    rows = {row["method"]: row for row in tables.methods(record, scale, dataset).to_dict("records")}
-    methods = [rows[name] for method in ("fedpm", *BASELINES[:2]) if (name := METHODS[method]) in rows]
-    if METHODS["fedpm"] not in rows or len(methods) < 2:
+    little = [METHODS[method] for method in ("fedpm", *BASELINES[:2])]
+    rows = [row for row in tables.methods(record, scale, dataset).to_dict("records") if row["method"] in little]
+    if len(rows) < 2 or rows[0]["method"] != METHODS["fedpm"]:
         return None
-    ours, *others = methods
-    good = all(ours["accuracy"] > other["accuracy"] for other in others)
-    said = [f"{m['method']} {_spread(m['accuracy'], m['±'], 1)} % at {m['up (bpp)']:.3f} bpp up" for m in methods]
-    seeds = ", ".join(str(m["seeds"]) for m in methods)
+    good = rows[0]["accuracy"] > max(row["accuracy"] for row in rows[1:])
+    said = [f"{r['method']} {_spread(r['accuracy'], r['±'], 1)} % at {r['up (bpp)']:.3f} bpp up" for r in rows]
+    seeds = ", ".join(str(row["seeds"]) for row in rows)
     return Verdict("reached" if good else "not reached", f"{'; '.join(said)} ({seeds} seeds)")
 
 
@@ -131,7 +130,7 @@ def _saving(record: Record, scale: str, case: str, partition: str) -> Verdict | 
     saved = {name: _mean(values, 3) for name, values in found.saved.items() if str(name).startswith("bpp")}
     by_seed = f" (by seed {_list(-found.saved['percent'], 1, '+')})" if len(found.seeds) > 1 else ""
     accuracy = f"accuracy {_mean(-found.saved['percent'], 1, '+')} points{by_seed}"
-    case_seeds = f"at λ = {found.lam:g}, {len(found.seeds)} of {found.planned} seeds"
+    case_seeds = f"at λ = {found.lam:g}, {len(found.seeds)} of {SCALES[scale].seeds} seeds"
     fedpm = f"FedPM has {found.plain['percent'].mean():.1f} %"
     if not found.equal:
         details = f"{fedpm}; entropy saved, by seed, {_list(found.saved['bpp_entropy'], 3)} bpp"
@@ -153,7 +152,7 @@ def _sparser(record: Record, scale: str) -> Verdict | None:
     if not (every := _pairs(record, scale)):
         return None
     fewest = min(found.plain["density"].min() for found in every.values())
-    ones = {c: (100 * f.plain["density"].mean(), 100 * f.sparse["density"].mean()) for c, f in _equal(every).items()}
+    ones = {c: [100 * t["density"].mean() for t in (f.plain, f.sparse)] for c, f in every.items() if f.equal}
     good = fewest >= 0.4 and any(sparse < plain for plain, sparse in ones.values())
     shares = [f"{TITLES[case]} {plain:.1f} % and {sparse:.1f} %" for case, (plain, sparse) in ones.items()]
     said = f"ones in FedPM's masks and in regularized ones, at equal accuracy: {'; '.join(shares) or 'none'}"
@@ -163,17 +162,14 @@ def _sparser(record: Record, scale: str) -> Verdict | None:
 def _five_times(record: Record, scale: str) -> Verdict | None:
     if not (every := _pairs(record, scale)):
         return None
-    equal = _equal(every)
-    good = any(case in DATASETS and found.factor["bpp_entropy"] >= 5 for case, found in equal.items())
+    factors = {case: found.factor for case, found in every.items() if found.equal}
+    good = any(case in DATASETS and factor["bpp_entropy"] >= 5 for case, factor in factors.items())
+    words = "{} {:.1f} in entropy, {:.1f} in measured bytes up"
     last, overall = (
-        "; ".join(
-            f"{TITLES[case]} {found.factor[f'bpp_entropy{rounds}']:.1f} in entropy, "
-            f"{found.factor[f'bpp_uplink{rounds}']:.1f} in measured bytes up"
-            for case, found in equal.items()
-        )
-        for rounds in ("", "_overall")
+        "; ".join(words.format(TITLES[c], f[f"bpp_entropy{over}"], f[f"bpp_uplink{over}"]) for c, f in factors.items())
+        for over in ("", "_overall")
     )
-    ours = ". A λ that starts late is our schedule and does not count" if set(equal) - set(DATASETS) else ""
+    ours = ". A λ that starts late is our schedule and does not count" if set(factors) - set(DATASETS) else ""
     said = f"factors in the last round, at equal accuracy: {last or 'none'}{ours}"
     return Verdict("reached" if good else "not reached", said, f"over all rounds: {overall}" if overall else "")
 
@@ -181,10 +177,6 @@ def _five_times(record: Record, scale: str) -> Verdict | None:
 def _pairs(record: Record, scale: str) -> dict[str, Pair]:
     """By case, iid."""
     return {case: found for case in CASES if (found := pair(record, scale, case))}
-
-
-def _equal(every: dict[str, Pair]) -> dict[str, Pair]:
-    return {case: found for case, found in every.items() if found.equal}
 
 
 def _mean(by_seed: Iterable[float], digits: int, sign: str = "") -> str:

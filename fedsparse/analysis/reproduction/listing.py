@@ -1,7 +1,6 @@
 """What is done, what is missing, and how long each run takes."""
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 
 from fedsparse.analysis.reproduction.plan import CASES, PARTS, TITLES, change_of, chosen_lams, title_of
 from fedsparse.analysis.reproduction.record import Record, rounds_done
@@ -16,8 +15,15 @@ def listing(scale: str, members: Mapping[str, Sequence[Experiment]], record: Rec
         lines.append(f"{PARTS[part]} (part={part})")
         states: dict[str, list[str]] = {}
         for e in experiments:
+            if row := record.row(e):
+                state = f"done in {row['minutes']:.1f} min"
+            else:
+                begun, minutes = min(rounds_done(e), e.rounds), expected_minutes(e, record)
+                left[e.key] = minutes and minutes * (1 - begun / e.rounds)
+                state = f"begun, {begun} of {e.rounds} rounds" if begun else "missing"
+                state += "" if minutes is None else f", about {left[e.key]:.0f} min"
             title = title_of(e.settings) + (f", {change_of(e.settings)}" if part == "ablation" else "")
-            states.setdefault(title, []).append(f"seed {e.seed} {_state(e, record, left)}")
+            states.setdefault(title, []).append(f"seed {e.seed} {state}")
         lines += [f"  {title:<58}{'; '.join(seeds)}" for title, seeds in states.items()]
     every = {e.key for runs in members.values() for e in runs}
     lines.append(f"\nscale={scale}: {len(every) - len(left)} of {len(every)} runs done")
@@ -31,23 +37,10 @@ def listing(scale: str, members: Mapping[str, Sequence[Experiment]], record: Rec
     return "\n".join(lines)
 
 
-def _state(e: Experiment, record: Record, left: dict[str, float | None]) -> str:
-    """In words; what is still to be done is noted in `left`."""
-    if row := record.row(e):
-        return f"done in {row['minutes']:.1f} min"
-    begun, minutes = min(rounds_done(e), e.rounds), expected_minutes(e, record)
-    left[e.key] = rest = None if minutes is None else minutes * (1 - begun / e.rounds)
-    state = f"begun, {begun} of {e.rounds} rounds" if begun else "missing"
-    return state if rest is None else f"{state}, about {rest:.0f} min"
-
-
-def expected_minutes(experiment: Experiment, record: Record) -> float | None:
+def expected_minutes(e: Experiment, record: Record) -> float | None:
     """Rounds times the median minutes per round of runs like it; None without any."""
-    if record.runs.empty:
-        return None
-    rows = record.runs
-    for name in ("dataset", "model", "width", "train_size"):
-        rows = rows[rows[name] == getattr(experiment, name)]
-    same_method = rows[rows["algorithm"] == experiment.algorithm]
+    like = ["dataset", "model", "width", "train_size"]
+    rows = record.runs[(record.runs[like] == [getattr(e, name) for name in like]).all(axis=1)]
+    same_method = rows[rows["algorithm"] == e.algorithm]
     rows = same_method if len(same_method) else rows
-    return experiment.rounds * median(rows["minutes"] / rows["rounds"]) if len(rows) else None
+    return e.rounds * (rows["minutes"] / rows["rounds"]).median() if len(rows) else None

@@ -5,21 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsparse.analysis import plots
-from fedsparse.analysis.reproduction import tables
+from fedsparse.analysis.reproduction import plan, tables
 from fedsparse.analysis.reproduction.claims import Claim, Verdict, claims, survives
 from fedsparse.analysis.reproduction.pictures import pictures
-from fedsparse.analysis.reproduction.plan import (
-    ABLATION_LAM,
-    CASES,
-    DATASETS,
-    LATE,
-    METHODS,
-    PARTITIONS,
-    SCALE_TITLES,
-    SCALES,
-    TITLES,
-    equal_accuracy,
-)
+from fedsparse.analysis.reproduction.plan import CASES, DATASETS, METHODS, PARTITIONS, SCALE_TITLES, SCALES, TITLES
 from fedsparse.analysis.reproduction.record import Record
 from fedsparse.analysis.reproduction.template import fill
 from fedsparse.errors import RunError
@@ -70,7 +59,7 @@ def page(record: Record) -> str:
 
 def _summary(judged: Judged) -> str:
     """One row per name of a claim, at the largest scale at which any claim of that name was run."""
-    lines = ["| claim | data | scale | what came out |", "|---|---|---|---|"]
+    rows = []
     for name in dict.fromkeys(claim.name for claim, _ in judged):
         members = [(claim, verdicts) for claim, verdicts in judged if claim.name == name]
         ran = next((s for s in SCALES if any(verdicts[s].word != "not run" for _, verdicts in members)), "")
@@ -81,29 +70,30 @@ def _summary(judged: Judged) -> str:
             words.setdefault(verdict.word, []).append(": ".join(said))
         outcome = ". ".join(f"**{word}**" + f": {'; '.join(said)}" * any(said) for word, said in words.items())
         data = ", ".join(dict.fromkeys(claim.data.split(",")[0] for claim, _ in members))
-        lines.append(f"| {fill(f'claim: {name}')} | {data} | {SCALE_TITLES.get(ran, 'none')} | {outcome} |")
-    return "\n".join(lines)
+        said_of = {"claim": fill(f"claim: {name}"), "data": data, "scale": SCALE_TITLES.get(ran, "none")}
+        rows.append(said_of | {"what came out": outcome})
+    return markdown(rows)
 
 
 def _every_claim(judged: Judged) -> str:
     """One row per claim, one column per scale."""
-    titles = [f"at {SCALE_TITLES[scale]}" for scale in SCALES]
-    lines = [f"| claim | data | {' | '.join(titles)} |", "|---" * (2 + len(titles)) + "|"]
+    rows = []
     for claim, verdicts in judged:
         cells = [f"**{v.word}**: {'; '.join(filter(None, (v.numbers, v.details)))}" for v in verdicts.values()]
-        lines.append(f"| {fill(f'claim: {claim.name}')} ({claim.source}) | {claim.data} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        titles = [f"at {SCALE_TITLES[scale]}" for scale in verdicts]
+        row = {"claim": f"{fill(f'claim: {claim.name}')} ({claim.source})", "data": claim.data}
+        rows.append(row | dict(zip(titles, cells, strict=True)))
+    return markdown(rows)
 
 
 def _scale(record: Record, scale: str) -> Iterator[str]:
-    plan = SCALES[scale]
-    networks = [f"{TITLES[d]} {e.model}, {e.rounds} rounds" for d in DATASETS for e in [plan.experiment(d)]]
-    common = plan.experiment("mnist").settings
-    clients = [
-        f"{p}: {', '.join(f'{TITLES[d]} {plan.experiment(d, p).clients}' for d in DATASETS)}" for p in PARTITIONS
-    ]
+    size = SCALES[scale]
+    networks = [f"{TITLES[d]} {e.model}, {e.rounds} rounds" for d in DATASETS for e in [size.experiment(d)]]
+    common = size.experiment("mnist").settings
+    owners = {p: ", ".join(f"{TITLES[d]} {size.experiment(d, p).clients}" for d in DATASETS) for p in PARTITIONS}
+    clients = "; ".join(f"{partition}: {counts}" for partition, counts in owners.items())
     slots = {"networks": ", ".join(networks), "settings": ", ".join(f"`{name}={common[name]}`" for name in SHARED)}
-    yield fill("scale", title=SCALE_TITLES[scale], scale=scale, clients="; ".join(clients), **slots)
+    yield fill("scale", title=SCALE_TITLES[scale], scale=scale, clients=clients, **slots)
     for case in CASES:
         yield f"### {TITLES[case]}, {SCALE_TITLES[scale]}"
         yield from _case(record, scale, case)
@@ -115,7 +105,7 @@ def _case(record: Record, scale: str, case: str) -> Iterator[str]:
     if grid.empty:
         yield "Not run."
         return
-    for schedule, rounds in LATE.get(case, {}).items():
+    for schedule, rounds in plan.LATE.get(case, {}).items():
         yield fill(schedule, rounds=rounds)
     if found := tables.pair(record, scale, case):
         yield survives(found, case)
@@ -133,24 +123,25 @@ def _case(record: Record, scale: str, case: str) -> Iterator[str]:
 
 
 def _ablation(record: Record, scale: str) -> Iterator[str]:
-    by_lam = [tables.ablation(record, scale, lam) for lam in (0.0, ABLATION_LAM)]
+    by_lam = [tables.ablation(record, scale, lam) for lam in (0.0, plan.ABLATION_LAM)]
     if all(len(table) < 2 for table in by_lam):  # "as chosen" alone compares nothing
         return
     yield fill("ablation", smaller="".join(f", `{name}={value}`" for name, value in SCALES[scale].ablation.items()))
-    for table in by_lam:
+    for table in filter(len, by_lam):
         yield markdown(table)
         rows, title = table.to_dict("records"), table.columns[0]
         best = max(rows, key=lambda row: row["accuracy"])
-        near = [row for row in rows if equal_accuracy((best["accuracy"] - row["accuracy"]) / 100)]
+        near = [row for row in rows if plan.equal_accuracy((best["accuracy"] - row["accuracy"]) / 100)]
         cheapest = min(near, key=lambda row: row["up (bpp)"])
         slots = {"best": best[title], "cheapest": cheapest[title], "up": cheapest["up (bpp)"]}
         yield fill("ablation: best", accuracy=best["accuracy"], **slots)
 
 
-def markdown(table: "pandas.DataFrame") -> str:
+def markdown(table: "pandas.DataFrame | list[dict[str, Any]]") -> str:
     """A table as Markdown; an empty cell where there is no number."""
-    lines = [f"| {' | '.join(map(str, table.columns))} |", "|" + "---|" * len(table.columns)]
-    for row in table.to_dict("records"):
+    rows = table if isinstance(table, list) else table.to_dict("records")
+    lines = [f"| {' | '.join(map(str, rows[0]))} |", "|" + "---|" * len(rows[0])]
+    for row in rows:
         lines.append(f"| {' | '.join(_cell(name, value) for name, value in row.items())} |")
     return "\n".join(lines)
 

@@ -1,20 +1,18 @@
 """Figures of the record, with their alt texts and captions: what is in the record, and nothing else."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from statistics import mean
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
 from fedsparse.analysis import plots
 from fedsparse.analysis.reproduction import tables
-from fedsparse.analysis.reproduction.plan import CASES, DATASETS, PARTITIONS, SCALE_TITLES, SCALES, TITLES, line_of
+from fedsparse.analysis.reproduction.plan import CASES, DATASETS, PARTITIONS, SCALE_TITLES, SCALES, TITLES
 from fedsparse.analysis.reproduction.record import Record
 from fedsparse.analysis.reproduction.template import fill
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A figure that can be drawn, and its words."""
 
     name: str
@@ -33,14 +31,14 @@ def curves(record: Record, scale: str, case: str) -> Picture | None:
     found = tables.pair(record, scale, case)
     if not found:
         return None
-    runs = [SCALES[scale].experiment(case, seed=s, lam=lam) for lam in (0.0, found.lam) for s in found.seeds]
+    rounds = record.rounds([*found.plain["experiment"], *found.sparse["experiment"]])
     columns = ("accuracy_expected", "bpp_entropy", "bpp_uplink")
     title = f"{TITLES[case]}, {SCALE_TITLES[scale]}: FedPM and λ = {found.lam:g}"
-    last = {c: [", ".join(f"{v:.2f}" for v in t[c]) for t in (found.plain, found.sparse)] for c in columns}
-    ends = "; ".join(f"{plots.LABELS[c]} {plain} and {sparse}" for c, (plain, sparse) in last.items())
+    plain, sparse = ({c: ", ".join(f"{v:.2f}" for v in t[c]) for c in columns} for t in (found.plain, found.sparse))
+    ends = "; ".join(f"{plots.LABELS[c]} {plain[c]} and {sparse[c]}" for c in columns)
     return Picture(
         f"paper-{scale}-{case}",
-        lambda: plots.by_round(record.rounds(runs), columns, title=title, seeds="lines"),
+        lambda: plots.by_round(rounds, columns, title=title, seeds="lines"),
         fill("curves: alt", lam=found.lam, ends=ends),
         _caption(scale, case, f"seeds {found.seeds}, one line each"),
     )
@@ -58,17 +56,16 @@ def communication_cost(record: Record, scale: str, case: str) -> Picture | None:
     cases = [other for other, dataset in CASES.items() if dataset == case]
     panels, ends = [], []
     for partition in PARTITIONS:
-        groups = [group for c in cases for group in tables.groups(record, scale, c, partition).values()]
-        lines = {line_of(group[-1].settings): group for group in groups}
-        rounds = record.rounds([e for group in lines.values() for e in group])
-        if rounds.empty or rounds["algorithm"].nunique() < 2:
+        every = [tables.compared(record, scale, c, partition).query("done") for c in cases]
+        runs = pandas.concat(every).drop_duplicates("key")
+        if runs["algorithm"].nunique() < 2:
             continue
-        panels.append(rounds.assign(panel=partition, line=[line_of(row) for row in rounds.to_dict("records")]))
-        for line, group in lines.items():
-            if rows := [row for e in group if (row := record.row(e))]:
-                reached = ", ".join(f"{100 * row['accuracy_expected']:.1f}" for row in rows)
-                megabytes = mean(row["megabytes_up"] + row["megabytes_down"] for row in rows)
-                ends.append(f"{partition}, {line}: {reached} % at {megabytes:.0f} MB")
+        rounds = record.rounds(list(runs["experiment"])).merge(runs[["key", "line"]], on="key")
+        panels.append(rounds.assign(panel=partition))
+        for line, of in runs.groupby("line", sort=False):
+            reached = ", ".join(f"{accuracy:.1f}" for accuracy in of["percent"])
+            megabytes = (of["megabytes_up"] + of["megabytes_down"]).mean()
+            ends.append(f"{partition}, {line}: {reached} % at {megabytes:.0f} MB")
     if not panels:
         return None
     table = pandas.concat(panels)

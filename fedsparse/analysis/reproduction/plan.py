@@ -4,14 +4,17 @@ Batch size, local epochs and the networks for CIFAR are those of FedPM's publish
 The network and the rounds for MNIST are ours, since no running code has any, and so are the 30 non-IID clients.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import zip_longest
-from typing import Any
+from itertools import product, zip_longest
+from typing import TYPE_CHECKING, Any
 
-from fedsparse.analysis.reproduction.record import Record
+from fedsparse.analysis.reproduction.record import Record, key_of, settings_of
 from fedsparse.data import CLASSES
 from fedsparse.experiment import Experiment
+
+if TYPE_CHECKING:
+    import pandas
 
 DATASETS = ("mnist", "cifar10", "cifar100")
 CASES = {**dict(zip(DATASETS, DATASETS, strict=True)), "mnist-warm-up": "mnist", "cifar10-delay": "cifar10"}
@@ -67,7 +70,7 @@ class Scale:
     """How large the plan is run: what a scale changes in the papers' presets, and which λ it tries."""
 
     changes: dict[str, Any]
-    by_case: dict[str, dict[str, Any]]
+    by_dataset: dict[str, dict[str, Any]]
     lams: dict[str, tuple[float, ...]]
     """By case, ascending, without 0."""
     ablation: dict[str, Any] = field(default_factory=dict)
@@ -76,27 +79,18 @@ class Scale:
 
     def experiment(self, case: str, partition: str = "iid", **settings: Any) -> Experiment:
         """A run of the plan; the schedule of λ says nothing, and is left out, where λ is 0."""
-        common = PARTITIONS[partition] | self.changes | self.by_case[case]
-        e = Experiment.of(common | settings, preset=f"paper-{CASES[case]}")
-        owners = -(-CLASSES[e.dataset] // e.classes_per_client) if e.partition == "classes" else 0
-        return e.replace(clients=max(e.clients, owners), **({} if e.lam else dict.fromkeys(SCHEDULES, 0)))
+        dataset, late = CASES[case], LATE.get(case, {}) if settings.get("lam") else {}
+        common = PARTITIONS[partition] | self.changes | self.by_dataset.get(dataset, {}) | late
+        e = Experiment.of(common | settings, preset=f"paper-{dataset}")
+        owners = -(-CLASSES[dataset] // e.classes_per_client) if e.partition == "classes" else 0
+        return e.replace(clients=max(e.clients, owners))
 
 
 SCALES = {
-    "paper": Scale(
-        {"precision": "bfloat16", "evaluate_every": 5},
-        {"mnist": {}, "cifar10": {}, "cifar100": {}, **LATE},
-        dict.fromkeys(CASES, (0.25, 1.0, 4.0, 16.0)),
-    ),
+    "paper": Scale({"precision": "bfloat16", "evaluate_every": 5}, {}, dict.fromkeys(CASES, (0.25, 1.0, 4.0, 16.0))),
     "small": Scale(
         {"precision": "bfloat16", "train_size": 10_000, "width": 0.25, "batch_size": 32, "evaluate_every": 3},
-        {
-            "mnist": {"rounds": 60},
-            "cifar10": {"rounds": 39},
-            "cifar100": {"rounds": 24, "model": "conv6"},
-            "mnist-warm-up": {"rounds": 60} | LATE["mnist-warm-up"],
-            "cifar10-delay": {"rounds": 39} | LATE["cifar10-delay"],
-        },
+        {"mnist": {"rounds": 60}, "cifar10": {"rounds": 39}, "cifar100": {"rounds": 24, "model": "conv6"}},
         {
             "mnist": (1.0, 2.0, 4.0, 5.0, 8.0),
             "cifar10": (0.5, 1.0),
@@ -113,43 +107,68 @@ of its width conv10 stayed at chance for as long as it was tried (15 rounds): co
 SCALE_TITLES = {"paper": "the papers' scale", "small": "a smaller scale"}
 
 
-def members(part: str, scale: str, chosen: Mapping[str, float]) -> list[Experiment]:
-    """The runs of a part, in order, each once.
+def schedule(scale: str, chosen: Mapping[str, float]) -> Iterator[tuple[str, str, str, Experiment]]:
+    """Part, case, partition and experiment of every run, in order; a run that two comparisons share comes twice.
 
     Args:
-        part: of `PARTS`.
         scale: of `SCALES`.
         chosen: λ by case, as from `chosen_lams`; regularized runs of a case without one wait for its λ grid.
     """
     plan = SCALES[scale]
-    seeds, skewed = range(plan.seeds), [partition for partition in PARTITIONS if partition != "iid"]
+    skewed = [partition for partition in PARTITIONS if partition != "iid"]
+    seeded = list(product(range(plan.seeds), DATASETS))
 
-    def pair(case: str, partition: str, seed: int) -> list[Experiment]:
-        lams = [0.0, chosen[case]] if case in chosen else [0.0]
-        return [plan.experiment(case, partition, lam=lam, seed=seed) for lam in lams]
+    def pair(part: str, case: str, partition: str, seed: int) -> Iterator[tuple[str, str, str, Experiment]]:
+        for lam in [0.0, chosen[case]] if case in chosen else [0.0]:
+            yield part, case, partition, plan.experiment(case, partition, lam=lam, seed=seed)
 
-    def baselines(dataset: str, partition: str, seed: int) -> list[Experiment]:
-        return [plan.experiment(dataset, partition, algorithm=name, seed=seed) for name in BASELINES]
+    def baselines(part: str, dataset: str, partition: str, seed: int) -> Iterator[tuple[str, str, str, Experiment]]:
+        for name in BASELINES:
+            yield part, dataset, partition, plan.experiment(dataset, partition, algorithm=name, seed=seed)
 
-    runs: list[Experiment] = []
-    if part == "lambda":
-        for cases in (DATASETS, LATE):  # the papers' own first, λ = 0 of all before the next λ of any
-            grids = [[plan.experiment(case, lam=lam) for lam in (0.0, *plan.lams[case])] for case in cases]
-            runs += [e for level in zip_longest(*grids) for e in level if e]
-    elif part == "ablation":
-        lams, changes = (0.0, ABLATION_LAM), OPEN.values()
-        runs += [plan.experiment("mnist", lam=v, **plan.ablation, **change) for change in changes for v in lams]
-    elif part == "pairs":
-        runs += [e for seed in seeds for case in CASES for e in pair(case, "iid", seed)]
-    elif part == "baselines":
-        runs += [e for seed in seeds for dataset in DATASETS for e in baselines(dataset, "iid", seed)]
-    else:
-        for seed in seeds:
-            for dataset in DATASETS:
-                cases = [case for case, of in CASES.items() if of == dataset]
-                runs += [e for case in cases for partition in skewed for e in pair(case, partition, seed)]
-                runs += [e for partition in skewed for e in baselines(dataset, partition, seed)]
-    return list(dict.fromkeys(runs))
+    for cases in (DATASETS, LATE):  # the papers' own first, λ = 0 of all before the next λ of any
+        for level in zip_longest(*([(case, lam) for lam in (0.0, *plan.lams[case])] for case in cases)):
+            yield from (("lambda", case, "iid", plan.experiment(case, lam=lam)) for case, lam in filter(None, level))
+    for seed, case in product(range(plan.seeds), CASES):
+        yield from pair("pairs", case, "iid", seed)
+    for change, lam in product(OPEN.values(), (0.0, ABLATION_LAM)):
+        yield "ablation", "mnist", "iid", plan.experiment("mnist", lam=lam, **plan.ablation, **change)
+    for seed, dataset in seeded:
+        yield from baselines("baselines", dataset, "iid", seed)
+    for seed, dataset in seeded:
+        for case, partition in product([case for case, of in CASES.items() if of == dataset], skewed):
+            yield from pair("non-iid", case, partition, seed)
+        for partition in skewed:
+            yield from baselines("non-iid", dataset, partition, seed)
+
+
+def members(part: str, scale: str, chosen: Mapping[str, float]) -> list[Experiment]:
+    """The runs of a part, in order, each once."""
+    return list(dict.fromkeys(e for of, _, _, e in schedule(scale, chosen) if of == part))
+
+
+def planned(record: Record, scale: str) -> "pandas.DataFrame":
+    """The `schedule` at a scale, one row per run, joined with what is in the record; NaN where it is not `done`.
+
+    Columns: `part`, `case`, `clients hold` (the partition), `method`, `line`, `change`, `λ`, `done`, `experiment`;
+    those of `runs.csv`; `percent`, the accuracy of the expected network; and means over all rounds,
+    `bpp_entropy_overall` and `bpp_uplink_overall`.
+    """
+    import pandas
+
+    if scale not in record.plans:
+        rows = []
+        for part, case, partition, e in schedule(scale, chosen_lams(scale, record)):
+            words = {"method": method_of(e.settings), "line": line_of(e.settings), "change": change_of(e.settings)}
+            place = {"part": part, "case": case, "clients hold": partition, "λ": f"{e.lam:g}", "experiment": e}
+            row = record.row(e)
+            known = {"key": key_of(e), "accuracy_expected": float("nan"), **settings_of(e), **(row or {})}
+            rows.append({**place, **words, "done": row is not None, **known})
+        table = pandas.DataFrame(rows)
+        rounds = record.rounds(list(table["experiment"]))
+        overall = rounds.groupby("key")[["bpp_entropy", "bpp_uplink"]].mean().add_suffix("_overall")
+        record.plans[scale] = table.assign(percent=100 * table["accuracy_expected"]).join(overall, on="key")
+    return record.plans[scale]
 
 
 def equal_accuracy(lost: float) -> bool:
@@ -164,10 +183,11 @@ def chosen_lams(scale: str, record: Record) -> dict[str, float]:
     """
     chosen = {}
     for case, lams in SCALES[scale].lams.items():
-        rows = {lam: record.row(SCALES[scale].experiment(case, lam=lam)) for lam in (0.0, *lams)}
-        accuracy = {lam: row["accuracy_expected"] for lam, row in rows.items() if row}
-        if len(accuracy) == len(rows):
-            chosen[case] = max((lam for lam in lams if equal_accuracy(accuracy[0.0] - accuracy[lam])), default=lams[0])
+        rows = [record.row(SCALES[scale].experiment(case, lam=lam)) for lam in (0.0, *lams)]
+        if all(rows):
+            first, *others = (row["accuracy_expected"] for row in rows if row)
+            good = [lam for lam, accuracy in zip(lams, others, strict=True) if equal_accuracy(first - accuracy)]
+            chosen[case] = max(good, default=lams[0])
     return chosen
 
 

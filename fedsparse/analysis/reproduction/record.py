@@ -46,8 +46,17 @@ def key_of(experiment: Experiment) -> str:
     return experiment.replace(**{name: SETTINGS[name].default for name in PLACES}).key
 
 
+def settings_of(experiment: Experiment) -> dict[str, Any]:
+    """What a run is, as its row in `runs.csv` has it."""
+    return {column: getattr(experiment, name) for name, column in COLUMNS.items()}
+
+
 class Record:
     """The finished runs of a folder.
+
+    Attributes:
+        runs: `runs.csv`.
+        plans: what `plan.planned` has joined with these runs, by scale.
 
     Raises:
         RunError: a file of it cannot be read.
@@ -65,13 +74,12 @@ class Record:
         """The rounds of those of these runs that are there, beside their settings."""
         import pandas
 
-        keys = [key_of(e) for e in experiments if self.row(e)]
-        files = sorted({_file(e) for e in experiments})
-        tables = [t for t in map(self._read, files) if not t.empty]
-        if not keys or not tables:
-            return pandas.DataFrame()
-        settings = self.runs[self.runs["key"].isin(keys)].drop(columns=list(LAST))
-        merged = pandas.concat(tables).merge(settings, on="key")
+        keys = {key_of(e) for e in experiments if self.row(e)}
+        tables = [
+            table for name in sorted({f"rounds-{e.dataset}.csv" for e in experiments}) if len(table := self._read(name))
+        ]
+        rounds = pandas.concat(tables) if tables else self._read("none")
+        merged = rounds.merge(self.runs[self.runs["key"].isin(keys)].drop(columns=list(LAST)), on="key")
         return merged[merged["round"] <= merged["rounds"]]
 
     def add(self, done: Run) -> None:
@@ -82,7 +90,7 @@ class Record:
         key, frame = key_of(e), history[list(ROUND)]
         row = {
             "key": key,
-            **{column: getattr(e, n) for n, column in COLUMNS.items()},
+            **settings_of(e),
             **{n: frame[n].iloc[-1] for n in LAST},
             "uplink_highest": history["bpp_uplink"].max(),
             "megabytes_up": history["uplink_bytes"].sum() / 1e6,
@@ -99,9 +107,12 @@ class Record:
         except OSError as error:
             raise RunError(f"cannot write {self.folder}: {error.strerror or error}") from None
         with FileLock(self.folder / ".lock"):
-            for name, new in ((_file(e), frame.assign(key=key)), ("runs.csv", pandas.DataFrame([row]))):
+            for name, new in (
+                (f"rounds-{e.dataset}.csv", frame.assign(key=key)),
+                ("runs.csv", pandas.DataFrame([row])),
+            ):
                 old = self._read(name)
-                others = old[old["key"] != key] if len(old) else old
+                others = old[old["key"] != key]
                 table = pandas.concat([others, new]) if len(others) else new
                 order = [c for c in ("dataset", "key", "round") if c in table]
                 columns = dict.fromkeys(["key", *new.columns, *table.columns])  # those of older rows stay
@@ -109,25 +120,25 @@ class Record:
             self._load()
 
     def _load(self) -> None:
-        self.runs = self._read("runs.csv")
+        runs = self._read("runs.csv")
+        missing: dict[str, Any] = {column: SETTINGS[n].default for n, column in COLUMNS.items() if column not in runs}
+        self.runs = runs.assign(**missing).replace(RENAMED)  # a setting that was added later had its default
         self._rows = {(row["key"], row["rounds"]): row for row in self.runs.to_dict("records")}
+        self.plans: dict[str, pandas.DataFrame] = {}
 
     def _read(self, name: str) -> "pandas.DataFrame":
         import pandas
 
-        file = self.folder / name
+        file, columns = self.folder / name, ["key", *(("rounds", *LAST) if name == "runs.csv" else ROUND)]
         if not file.exists():
-            return pandas.DataFrame()
+            return pandas.DataFrame(columns=columns)
         try:
             table = pandas.read_csv(file, dtype={"key": str, "commit": str})
         except (OSError, ValueError) as error:
             raise RunError(f"{file} cannot be read ({' '.join(str(error).split())[:100]}); restore it") from None
-        if not {"key", "rounds" if name == "runs.csv" else "round"} <= set(table):
+        if not set(columns[:2]) <= set(table):
             raise RunError(f"{file} cannot be read (its first line is not that of a record); restore it")
-        if name != "runs.csv":
-            return table
-        missing: dict[str, Any] = {column: SETTINGS[n].default for n, column in COLUMNS.items() if column not in table}
-        return table.assign(**missing).replace(RENAMED)  # a setting that was added later had its default
+        return table
 
     def _write(self, name: str, table: "pandas.DataFrame") -> None:
         partial = self.folder / f".{name}.partial"
@@ -139,10 +150,6 @@ class Record:
             os.replace(partial, self.folder / name)
         except OSError as error:
             raise RunError(f"cannot write {self.folder / name}: {error.strerror or error}") from None
-
-
-def _file(experiment: Experiment) -> str:
-    return f"rounds-{experiment.dataset}.csv"
 
 
 def rounds_done(experiment: Experiment) -> int:
