@@ -7,7 +7,7 @@
 --no-wheels leaves out the dependencies, which are gigabytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,15 +24,15 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         FedsparseError: a mistake in the call, or something that could not be made.
     """
-    words = {"product": ("copies", "site", "bundle"), "folder": ()}
-    line = CommandLine(argv, words=words, switches=("--no-wheels",))
+    line = CommandLine(argv, words={"product": ("copies", "site", "bundle"), "folder": ()}, switches=("--no-wheels",))
     line.settings()
     root, to, wheels = Path(), Path(line.words[1]), "--no-wheels" not in line.switches
     if not (root / "notebooks").is_dir() or not (root / "docs").is_dir():
         raise RunError("no notebooks/ and docs/ here: call it in the folder of the repository")
-    make = {"copies": write_copies, "site": build, "bundle": partial(pack, wheels=wheels)}[line.words[0]]
+    makers: dict[str, Callable[[Path, Path], Path]]
+    makers = {"copies": write_copies, "site": build, "bundle": partial(pack, wheels=wheels)}
     try:
-        print(make(root, to))
+        print(makers[line.words[0]](root, to))
     except OSError as error:
         raise RunError(f"cannot write {error.filename or to}: {error.strerror}") from None
     return 0

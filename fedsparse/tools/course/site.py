@@ -1,6 +1,5 @@
 """The site: the notebooks as committed, the guides, and an API reference; Sphinx builds it without a network."""
 
-import functools
 import re
 import shutil
 import subprocess
@@ -39,7 +38,10 @@ def build(root: Path, to: Path) -> Path:
     if done.returncode:
         raise RunError(f"the site was not built: {done.stderr.strip()}")
     for file in to.rglob("*.html"):
-        file.write_text(functools.reduce(lambda page, change: page.replace(*change), READABLE, file.read_text()))
+        page = file.read_text()
+        for old, new in READABLE:
+            page = page.replace(old, new)
+        file.write_text(page)
     return to / "index.html"
 
 
