@@ -11,7 +11,7 @@ import pytest
 from lab_server import jupyterlab
 
 from fedsparse.analysis import explorer
-from fedsparse.analysis.explorer.page import render
+from fedsparse.analysis.explorer.command import render
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
@@ -240,7 +240,7 @@ def test_the_page_by_itself(browser, tmp_path, size, dark):
     page.keyboard.press("Home")
     for lam in SWEEP.lams:
         sync.expect(shown).to_have_count(1)
-        sync.expect(shown.locator(".caption")).to_have_text(explorer.frame(lam, SWEEP).caption)
+        sync.expect(shown.locator(".fedsparse-caption")).to_have_text(explorer.frame(lam, SWEEP).caption)
         assert float(number.input_value()) == lam
         assert page.get_by_label("λ", exact=True).get_attribute("aria-valuetext") == f"λ = {lam:g}"
         sync.expect(page.locator("tr[aria-current] th")).to_have_text(f"{lam:g}")

@@ -2,12 +2,6 @@
 
 from fedsparse.analysis.explorer.sweep import Point, Sweep, load, train
 from fedsparse.analysis.explorer.view import Frame, collapsed, frame, row
+from fedsparse.analysis.explorer.widget import show
 
 __all__ = ["Frame", "Point", "Sweep", "collapsed", "frame", "load", "row", "show", "train"]
-
-
-def show(sweep: Sweep, lam: float) -> None:
-    """Show the explorer in a notebook, starting at `lam`, or at the first λ if the sweep does not have `lam`."""
-    from fedsparse.analysis.explorer import widget  # ipywidgets is for notebooks alone
-
-    widget.show(sweep, lam)

@@ -1,7 +1,4 @@
-"""A sweep over λ: the CSV of a study, and beside it as JSON what a CSV cannot hold, the θ histogram and the mask.
-
-`write_details` writes the JSON from run folders; `load` reads both files; `train` adds a λ that is missing.
-"""
+"""A sweep over λ: the CSV of a study, and beside it as JSON what a CSV cannot hold, the θ histogram and the mask."""
 
 import base64
 import json
@@ -9,9 +6,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pandas
 
 from fedsparse.errors import DataError, SettingError
 from fedsparse.experiment import SETTINGS, Experiment
@@ -19,11 +17,6 @@ from fedsparse.federation import Federation, Run
 from fedsparse.history import COLUMNS
 from fedsparse.run_folder import RunFolder
 
-if TYPE_CHECKING:
-    import pandas
-
-BINS = 11
-"""Of the histogram of θ: 0, 0.1, …, 1, the values that ten clients can give it."""
 RATES = {"bpp_entropy": "entropy", "bpp_uplink": "uplink", "bpp_downlink": "downlink", "bpp_kl": "KL"}
 """Columns of the history, in bits per parameter, and their names on the page."""
 
@@ -44,14 +37,13 @@ class Point:
     """(rows, columns) uint8: the mask θ > ½ of the second layer, first seed only."""
 
     @classmethod
-    def of(cls, lam: float, rows: "pandas.DataFrame", details: dict[str, Any]) -> "Point":
+    def of(cls, lam: float, rows: pandas.DataFrame, details: dict[str, Any]) -> "Point":
         """From the last round of each seed, one row per seed, and the first seed's `details`."""
         shape = details["rows"], details["columns"]
         bits = np.frombuffer(base64.b64decode(details["mask"]), np.uint8)
         mask = np.unpackbits(bits, count=math.prod(shape)).reshape(shape)
-        accuracies = tuple(float(a) for a in rows["accuracy_expected"])
-        rates = {name: float(rows[name].mean()) for name in RATES}
-        return cls(lam, accuracies, float(rows["density"].mean()), rates, tuple(details["theta"]), mask)
+        rates = {name: rows[name].mean() for name in RATES}
+        return cls(lam, tuple(rows["accuracy_expected"]), rows["density"].mean(), rates, tuple(details["theta"]), mask)
 
 
 @dataclass(frozen=True)
@@ -77,23 +69,20 @@ class Sweep:
         Raises:
             SettingError: the sweep has no such λ.
         """
-        for point in self.points:
-            if math.isclose(point.lam, lam, abs_tol=1e-9):
-                return point
-        raise SettingError(f"λ = {lam:g} is not in the sweep; it has {', '.join(f'{v:g}' for v in self.lams)}")
+        if lam not in self.lams:
+            raise SettingError(f"λ = {lam:g} is not in the sweep; it has {', '.join(f'{v:g}' for v in self.lams)}")
+        return self.points[self.lams.index(lam)]
 
     def with_point(self, point: Point) -> "Sweep":
         """The same sweep with one more point, which replaces a point of the same λ."""
-        others = [p for p in self.points if p.lam != point.lam]
-        return replace(self, points=tuple(sorted([*others, point], key=lambda p: p.lam)))
+        points = {p.lam: p for p in (*self.points, point)}
+        return replace(self, points=tuple(points[lam] for lam in sorted(points)))
 
 
 def layer_picture(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """The weights of a layer as a picture: (outputs × k, inputs × k), a convolution's k×k kernels as tiles."""
-    weights = mask[: math.prod(shape)].reshape(shape)
-    if len(shape) == 2:
-        return weights
-    out, inputs, k, _ = shape
+    out, inputs, k, _ = (*shape, 1, 1)[:4]
+    weights = mask[: math.prod(shape)].reshape(out, inputs, k, k)
     return weights.transpose(0, 2, 1, 3).reshape(out * k, inputs * k)
 
 
@@ -108,7 +97,7 @@ def details(federation: Federation) -> dict[str, Any]:
         raise SettingError(f"algorithm={federation.experiment.algorithm} trains no mask: there is nothing to explore")
     layout = federation.network.layout
     picture = layer_picture((theta[layout.sizes[0] :] > 0.5).astype(np.uint8), layout.shapes[1])
-    counts = np.histogram(theta, BINS, (-0.05, 1.05))[0]
+    counts = np.histogram(theta, 11, (-0.05, 1.05))[0]  # 0, 0.1, …, 1, the values that ten clients can give θ
     bits = base64.b64encode(np.packbits(picture).tobytes()).decode()
     return {"theta": counts.tolist(), "rows": picture.shape[0], "columns": picture.shape[1], "mask": bits}
 
@@ -121,16 +110,13 @@ def write_details(runs: Sequence[Run], file: Path) -> None:
     """
     first = min(r.experiment.seed for r in runs)
     content: dict[str, Any] = {}
-    for done in runs:
-        if done.experiment.seed != first:
-            continue
+    for done in (r for r in runs if r.experiment.seed == first):
         checkpoint = RunFolder(done.experiment).load()
         if checkpoint is None:
             raise DataError(f"{done.folder} holds no checkpoint: repeat the run")
         federation = Federation(done.experiment)
         federation.restore(checkpoint)
-        content.setdefault("source", federation.source)
-        content.setdefault("layer", list(federation.network.layout.shapes[1]))
+        content |= {"source": federation.source, "layer": list(federation.network.layout.shapes[1])}
         content[f"{done.experiment.lam:g}"] = details(federation)
     file.write_text(json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace('},"', '},\n"') + "\n")
 
@@ -141,8 +127,6 @@ def load(name: str = "lambda-digits", folder: str | Path = "data/results", data_
     Raises:
         DataError: a file is missing, or the two do not belong together.
     """
-    import pandas
-
     table, beside = Path(folder) / f"{name}.csv", Path(folder) / f"{name}.json"
     for file in (table, beside):
         if not file.exists():
@@ -155,17 +139,19 @@ def load(name: str = "lambda-digits", folder: str | Path = "data/results", data_
         stored = json.loads(beside.read_text())
         lams = sorted(map(float, last["lam"].unique()))
         points = tuple(Point.of(lam, last[last["lam"] == lam], stored[f"{lam:g}"]) for lam in lams)
-        source, shown = stored["source"], _description(stored["layer"])
+        source, (out, inputs, *kernel) = stored["source"], stored["layer"]
     except (KeyError, ValueError) as error:
         raise DataError(f"{table} and {beside} do not belong together ({error})") from None
     made_from = (
         f"{source}; {experiment.model} at width {experiment.width:g}, {experiment.clients} clients, "
         f"{experiment.rounds} rounds, seeds {last['seed'].unique().tolist()}"
     )
+    unit = f"kernels of {kernel[0]} × {kernel[1]} weights" if kernel else "weights"
+    shown = f"second layer, {out} × {inputs} {unit}: one row per output, one column per input"
     return Sweep(name, points, made_from, experiment, shown)
 
 
-def train(lam: float, sweep: Sweep, progress: Callable[[int, int], None] = lambda done, rounds: None) -> Point:
+def train(lam: float, sweep: Sweep, progress: Callable[[int, int], None] = lambda *_: None) -> Point:
     """Train a λ with the sweep's settings and its first seed: about ten seconds on digits.
 
     Args:
@@ -182,10 +168,3 @@ def train(lam: float, sweep: Sweep, progress: Callable[[int, int], None] = lambd
     federation.check_frozen()
     progress(rounds, rounds)
     return Point.of(lam, federation.history.frame.tail(1), details(federation))
-
-
-def _description(shape: Sequence[int]) -> str:
-    """Of what `layer_picture` shows."""
-    out, inputs, *kernel = shape
-    unit = f"kernels of {kernel[0]} × {kernel[1]} weights" if kernel else "weights"
-    return f"second layer, {out} × {inputs} {unit}: one row per output, one column per input"

@@ -1,15 +1,20 @@
-"""What the explorer shows at one λ, as a pure function: four charts, a caption, a row of the table."""
+"""What the explorer shows at one λ, as a pure function: four charts and a caption; and the table of all λ."""
 
-from collections.abc import Sequence
+import base64
+import html
+import io
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from fedsparse.analysis.explorer import svg
-from fedsparse.analysis.explorer.sweep import BINS, RATES, Point, Sweep
+import matplotlib
+import numpy as np
+import pandas
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from fedsparse.analysis.explorer.sweep import RATES, Point, Sweep
+from fedsparse.analysis.plots.style import OKABE_ITO, plot_lines
 from fedsparse.analysis.sweeps import interval
-
-COLLAPSED_DENSITY = 0.02
-"""Density below which a network at half the best accuracy has collapsed; above it, training may be unfinished."""
 
 STYLE = f"<style>\n{Path(__file__).with_name('view.css').read_text()}</style>"
 
@@ -21,8 +26,6 @@ class Frame(NamedTuple):
     """HTML: four charts, each with words for readers who cannot see it."""
     caption: str
     """The same in a few sentences of plain text."""
-    row: dict[str, str]
-    """Cells of the table by the names of their columns."""
 
 
 def frame(lam: float, sweep: Sweep) -> Frame:
@@ -32,9 +35,14 @@ def frame(lam: float, sweep: Sweep) -> Frame:
         SettingError: the sweep has no such λ.
     """
     point = sweep.at(lam)
-    current = sweep.lams.index(point.lam)
-    charts = _accuracy(sweep, current) + _rates(sweep, current) + _theta(point) + _mask(point, sweep.shown)
-    return Frame(f'<figure class="fedsparse-frame">{charts}</figure>', _caption(point, sweep), row(point))
+    images = "".join(_image(figure, words) for figure, words in charts(point, sweep))
+    return Frame(f'<figure class="fedsparse-frame">{images}</figure>', _caption(point, sweep))
+
+
+def section(lam: float, sweep: Sweep) -> str:
+    """The frame as HTML, caption first."""
+    figure, caption = frame(lam, sweep)
+    return f'<p class="fedsparse-caption">{html.escape(caption)}</p>{figure}'
 
 
 def row(point: Point) -> dict[str, str]:
@@ -48,23 +56,63 @@ def row(point: Point) -> dict[str, str]:
 
 def table(sweep: Sweep, lam: float) -> str:
     """All rows as an HTML table, with the row of `lam` marked."""
-    rows = [row(point) for point in sweep.points]
-    head = "".join(f'<th scope="col">{name}</th>' for name in rows[0])
-    body = ""
-    for first, *others in (cells.values() for cells in rows):
-        current = ' aria-current="true"' if first == f"{lam:g}" else ""
-        body += f'<tr{current}><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
+    rows = pandas.DataFrame([row(point) for point in sweep.points]).set_index("λ").rename_axis(None)
+    cells = rows.rename_axis("λ", axis=1).to_html(classes="fedsparse-table", border=0)
+    cells = cells.replace(f"<tr>\n      <th>{lam:g}</th>", f'<tr aria-current="true">\n      <th>{lam:g}</th>')
     # On a narrow page the table scrolls by itself, and Tab reaches it without a mouse.
-    return (
-        '<div class="fedsparse-scroll" tabindex="0" role="region" aria-label="table of all λ">'
-        f'<table class="fedsparse-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    return f'<div class="fedsparse-scroll" tabindex="0" role="region" aria-label="table of all λ">{cells}</div>'
 
 
 def collapsed(point: Point, sweep: Sweep) -> bool:
-    """Whether accuracy is below half of the best in the sweep, and the density below `COLLAPSED_DENSITY`."""
-    best = max(interval(p.accuracies)[0] for p in sweep.points)
-    return interval(point.accuracies)[0] < best / 2 and point.density < COLLAPSED_DENSITY
+    """Whether accuracy is below half of the best in the sweep, and below 2 % are ones: else, training may go on."""
+    best = max(np.mean(p.accuracies) for p in sweep.points)
+    return bool(np.mean(point.accuracies) < best / 2 and point.density < 0.02)
+
+
+def charts(point: Point, sweep: Sweep) -> list[tuple[Figure, str]]:
+    """Accuracy by λ, rates by λ, the histogram of θ and the mask, each with words for readers who cannot see it."""
+    lams, at = [f"{lam:g}" for lam in sweep.lams], sweep.lams.index(point.lam)
+    accuracy = _axes("accuracy, bar: 95 % interval", "λ", ylim=(0, 1.02))
+    means, halves = zip(*(interval(p.accuracies) for p in sweep.points), strict=True)
+    accuracy.errorbar(lams, means, halves, color=OKABE_ITO[0], marker="o", markersize=4, ecolor="gray")
+    rates = _axes("bits per parameter", "λ", yscale="log")
+    plot_lines(rates, {n: (lams, [max(p.rates[c], 1e-5) for p in sweep.points]) for c, n in RATES.items()})
+    rates.set_ylim(top=30)
+    rates.yaxis.set_major_formatter("{x:g}")
+    rates.minorticks_off()
+    rates.legend(ncols=4, loc="upper center", frameon=False, fontsize=7.5)
+    for axes in (accuracy, rates):
+        axes.axvspan(at - 0.5, at + 0.5, color="black", alpha=0.1)
+    theta = _axes("share of weights, by θ", "θ, probability that a weight is kept", ylim=(0, 1))
+    theta.bar(np.linspace(0, 1, len(point.theta)), np.divide(point.theta, sum(point.theta)), 0.09, color=OKABE_ITO[1])
+    mask = _axes("mask of one layer, ones in colour", "", xticks=[], yticks=[])
+    colours = ListedColormap(["white", OKABE_ITO[2]])
+    mask.imshow(point.mask, cmap=colours, vmin=0, vmax=1, interpolation="none", aspect="auto")
+
+    by_lam = ", ".join(f"{mean:.3f} at {lam}" for mean, lam in zip(means, lams, strict=True))
+    at_lam = f"at λ = {point.lam:g}: {_rates_of(point)} bits per parameter."
+    return [
+        (accuracy.figure, f"Accuracy of the expected network by λ: {by_lam}."),
+        (rates.figure, f"Rates by λ on a logarithmic axis; {at_lam}"),
+        (theta.figure, f"Histogram of θ. {_ends(point)}"),
+        (mask.figure, f"{point.mask.mean():.1%} of its weights are ones: {sweep.shown}."),
+    ]
+
+
+def _axes(title: str, xlabel: str, **look: Any) -> Any:
+    figure = Figure(figsize=(4, 2.9))
+    figure.suptitle(title, x=0.555)  # a title and a label of the axes would take twice the time
+    figure.supxlabel(xlabel, x=0.555)
+    margins = {"left": 0.13, "right": 0.98, "top": 0.9, "bottom": 0.17}
+    return figure.subplots(gridspec_kw=margins, subplot_kw=look)
+
+
+def _image(figure: Figure, words: str) -> str:
+    buffer = io.BytesIO()  # text stays text, and the same figure is the same file
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "-", "font.sans-serif": ["DejaVu Sans"]}):
+        figure.savefig(buffer, format="svg", metadata={"Creator": None, "Date": None})
+    source = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{source}">'
 
 
 def _caption(point: Point, sweep: Sweep) -> str:
@@ -85,39 +133,3 @@ def _rates_of(point: Point) -> str:
 def _ends(point: Point) -> str:
     none, every = point.theta[0] / sum(point.theta), point.theta[-1] / sum(point.theta)
     return f"θ is near 0 for {none:.0%} of the weights, and near 1 for {every:.0%}."
-
-
-def _by_lam(sweep: Sweep, ticks: Sequence[float], current: int, **axis) -> svg.Chart:
-    return svg.Chart([f"{lam:g}" for lam in sweep.lams], "λ", ticks, current=current, **axis)
-
-
-def _accuracy(sweep: Sweep, current: int) -> str:
-    means, halves = zip(*(interval(point.accuracies) for point in sweep.points), strict=True)
-    chart = _by_lam(sweep, (0, 0.25, 0.5, 0.75, 1), current)
-    chart.line(means, 0, halves)
-    words = ", ".join(f"{mean:.3f} at {lam:g}" for mean, lam in zip(means, sweep.lams, strict=True))
-    words = f"Accuracy of the expected network by λ: {words}."
-    return svg.picture("accuracy, bar: 95 % interval", words, chart.body)
-
-
-def _rates(sweep: Sweep, current: int) -> str:
-    values = [p.rates[name] for p in sweep.points for name in RATES]
-    limits = min(0.001, *(v for v in values if v > 0)), max(5.0, *values)
-    chart = _by_lam(sweep, (0.001, 0.01, 0.1, 1), current, limits=limits, log=True)
-    for kind, column in enumerate(RATES):
-        chart.line([p.rates[column] for p in sweep.points], kind)
-    chart.legend(list(RATES.values()))
-    at = f"at λ = {sweep.lams[current]:g}: {_rates_of(sweep.points[current])} bits per parameter."
-    return svg.picture("bits per parameter", f"Rates by λ on a logarithmic axis; {at}", chart.body)
-
-
-def _theta(point: Point) -> str:
-    names = [f"{i / (BINS - 1):g}" for i in range(BINS)]
-    chart = svg.Chart(names, "θ, probability that a weight is kept", (0, 0.25, 0.5, 0.75, 1))
-    chart.bars([count / sum(point.theta) for count in point.theta], 1)
-    return svg.picture("share of weights, by θ", f"Histogram of θ. {_ends(point)}", chart.body)
-
-
-def _mask(point: Point, shown: str) -> str:
-    words = f"{point.mask.mean():.1%} of its weights are ones: {shown}."
-    return svg.picture("mask of one layer, ones in colour", words, svg.pixels(point.mask, 2))

@@ -4,8 +4,9 @@ Everything is written into `HTML` values. No output is captured, so no exception
 """
 
 import html
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import ipywidgets
 from IPython.display import HTML, display
@@ -13,19 +14,6 @@ from IPython.display import HTML, display
 from fedsparse.analysis.explorer import view
 from fedsparse.analysis.explorer.sweep import Sweep, train
 from fedsparse.errors import FedsparseError
-from fedsparse.experiment import Experiment
-
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-
-# ipywidgets gives the handle of a slider no name, and draws it anew without one.
-NAMES = """<script>
-if (!window.fedsparseNames) {
-  window.fedsparseNames = new MutationObserver(() =>
-    document.querySelectorAll(".fedsparse-lam .noUi-handle:not([aria-label])").forEach(
-      handle => handle.setAttribute("aria-label", "position of λ in the sweep")));
-  window.fedsparseNames.observe(document.body, {childList: true, subtree: true});
-}
-</script>"""
 
 
 class Explorer:
@@ -43,90 +31,68 @@ class Explorer:
             options=_options(sweep), value=start, description="λ", layout={"width": "22rem"}
         )
         self.slider.add_class("fedsparse-lam")
-        self.number = ipywidgets.BoundedFloatText(
-            value=start, min=0, max=1e6, description="λ, any:", layout={"width": "11rem"}
-        )
+        self.number = ipywidgets.BoundedFloatText(min=0, max=1e6, description="λ, any:", layout={"width": "11rem"})
         self.button = ipywidgets.Button(description="train this λ now", layout={"width": "12rem"})
-        self.status, self.alert, self.caption, self.figure, self.table = (ipywidgets.HTML() for _ in range(5))
+        self.status, self.view, self.table = (ipywidgets.HTML() for _ in range(3))
         controls = ipywidgets.HBox([self.slider, self.number, self.button], layout={"flex_flow": "row wrap"})
-        self.box = ipywidgets.VBox([controls, self.status, self.alert, self.caption, self.figure, self.table])
-        self.slider.observe(self._moved, "value")
-        self.number.observe(self._typed, "value")
-        self.button.on_click(self._clicked)
+        self.box = ipywidgets.VBox([controls, self.status, self.view, self.table])
+        self.follow = ipywidgets.dlink((self.slider, "value"), (self.number, "value"))
+        self.number.observe(lambda change: self.show(change["new"]), "value")
+        self.button.on_click(self._train)
         self.show(start)
 
     def show(self, lam: float) -> None:
         """Show a λ of the sweep; offer to train any other."""
-        there = lam in self.sweep.lams
-        self.button.disabled = there
-        self.alert.value = ""
+        there = self.button.disabled = lam in self.sweep.lams
         self._say("" if there else f"λ = {lam:g} is not in the sweep: train it, or move the slider.")
         if there:
-            self._guarded(self._draw, lam)
+            self.slider.value = lam
+            self.table.value = view.STYLE + view.table(self.sweep, lam)
+            shown = ""  # nothing of another λ may stand beside an error
+            with self._errors_shown():
+                shown = f'<div role="status">{view.section(lam, self.sweep)}</div>'
+            self.view.value = shown
 
-    def _draw(self, lam: float) -> None:
-        self.caption.value = self.figure.value = ""  # nothing of another λ may stand beside an error
-        self.table.value = view.STYLE + view.table(self.sweep, lam)
-        figure, caption, _ = view.frame(lam, self.sweep)
-        self.caption.value = f'<p role="status" class="fedsparse-caption">{html.escape(caption)}</p>'
-        self.figure.value = figure
-
-    def _train(self, lam: float) -> None:
-        Experiment(lam=lam)  # refuses a λ that is out of range before any work
+    def _train(self, _: ipywidgets.Button) -> None:
+        lam = self.number.value
+        self.button.disabled = True
 
         def progress(done: int, rounds: int) -> None:
             words = f"λ = {lam:g}: round {done} of {rounds}"
             self.status.value = f'<progress aria-label="{words}" max="{rounds}" value="{done}"></progress> {words}'
 
-        self.sweep = self.sweep.with_point(train(lam, self.sweep, progress))
-        self.slider.unobserve(self._moved, "value")  # new options move the slider to the first of them
-        self.slider.options = _options(self.sweep)
-        self.slider.value = lam
-        self.slider.observe(self._moved, "value")
-        self.show(lam)
-        self._say(f"λ = {lam:g} is trained, with one seed, and added to the table.")
+        with self._errors_shown(f"λ = {lam:g} was not trained. "):
+            self.sweep = self.sweep.with_point(train(lam, self.sweep, progress))
+            self.follow.unlink()  # new options move the slider to the first of them
+            self.slider.options = _options(self.sweep)
+            self.slider.value = lam
+            self.follow.link()
+            self.show(lam)
+            self._say(f"λ = {lam:g} is trained, with one seed, and added to the table.")
+        self.button.disabled = lam in self.sweep.lams
 
-    def _guarded(self, work: Callable[[float], None], lam: float) -> bool:
+    @contextmanager
+    def _errors_shown(self, what: str = "") -> Iterator[None]:
         """Show an exception of any kind on the page: a widget's callback that raises shows nothing."""
         try:
-            work(lam)
+            yield
         except Exception as error:
             kind = "" if isinstance(error, FedsparseError) else f"{type(error).__name__}: "
-            self.alert.value = (
-                '<div role="alert" style="border-left: .3rem solid #D55E00; padding: .4rem .8rem">'
-                f"{html.escape(kind + str(error))}</div>"
-            )
-            return False
-        return True
+            look = 'role="alert" style="border-left: .3rem solid #D55E00; padding: .4rem .8rem"'
+            self.status.value = f"<div {look}>{html.escape(what + kind + str(error))}</div>"
 
     def _say(self, words: str) -> None:
-        self.status.value = f'<p role="status">{html.escape(words)}</p>'
-
-    def _moved(self, change: dict[str, Any]) -> None:
-        self.number.value = change["new"]
-
-    def _typed(self, change: dict[str, Any]) -> None:
-        if change["new"] in self.sweep.lams:
-            self.slider.value = change["new"]
-        self.show(change["new"])
-
-    def _clicked(self, _: ipywidgets.Button) -> None:
-        lam = self.number.value
-        self.button.disabled = True
-        self.alert.value = ""
-        if not self._guarded(self._train, lam):
-            self._say(f"λ = {lam:g} was not trained.")
-            self.button.disabled = False
+        self.status.value = f'<p role="status">{words}</p>'
 
 
 def show(sweep: Sweep, lam: float) -> Explorer:
     """Display the explorer; where no widget can be shown, its first view stands there as plain HTML."""
     explorer = Explorer(sweep, lam)
-    still = "".join(w.value for w in (explorer.caption, explorer.figure, explorer.table))
-    live = explorer.box._repr_mimebundle_()[WIDGET_VIEW]
-    display(HTML(NAMES))
-    words = view.frame(explorer.slider.value, sweep).caption
-    display({WIDGET_VIEW: live, "text/html": still, "text/plain": words}, raw=True)
+    content = explorer.box._repr_mimebundle_()
+    content["text/html"] = explorer.view.value + explorer.table.value
+    content["text/plain"] = view.frame(explorer.slider.value, sweep).caption
+    display(HTML(Path(__file__).with_name("handle.html").read_text()))
+    display(content, raw=True)
     return explorer
 
 
