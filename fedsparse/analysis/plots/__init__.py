@@ -1,7 +1,6 @@
 """Figures: what to draw (by kind of input), and how it leaves a notebook (`page`), saying what it was made from."""
 
-from fedsparse.analysis.plots.costs import communication_cost, cost_to_target
-from fedsparse.analysis.plots.lines import annotated_lines, curves, lines, log_lines, spread
+from fedsparse.analysis.plots.lines import annotated_lines, cost_to_target, curves, lines, log_lines, spread
 from fedsparse.analysis.plots.page import adopt, bound, png, save, show, show_only
 from fedsparse.analysis.plots.pictures import (
     heat_maps,
@@ -12,41 +11,13 @@ from fedsparse.analysis.plots.pictures import (
     small_multiples,
     stacked,
 )
-from fedsparse.analysis.plots.runs import against_share, by_lam, by_round, points, tradeoff
-from fedsparse.analysis.plots.style import LABELS, OKABE_ITO, STYLES
+from fedsparse.analysis.plots.runs import against_share, by_lam, by_round, communication_cost, points, tradeoff
+from fedsparse.analysis.plots.style import LABELS, in_words
 from fedsparse.analysis.plots.wire import intervals, message_map
-from fedsparse.analysis.plots.words import in_words
 
 __all__ = [
-    "LABELS",
-    "OKABE_ITO",
-    "STYLES",
-    "adopt",
-    "against_share",
-    "annotated_lines",
-    "bound",
-    "by_lam",
-    "by_round",
-    "communication_cost",
-    "cost_to_target",
-    "curves",
-    "heat_maps",
-    "images",
-    "in_words",
-    "intervals",
-    "label_counts",
-    "lines",
-    "log_lines",
-    "message_map",
-    "partitions",
-    "png",
-    "points",
-    "probabilities",
-    "save",
-    "show",
-    "show_only",
-    "small_multiples",
-    "spread",
-    "stacked",
-    "tradeoff",
-]
+    "LABELS", "adopt", "against_share", "annotated_lines", "bound", "by_lam", "by_round", "communication_cost",
+    "cost_to_target", "curves", "heat_maps", "images", "in_words", "intervals", "label_counts", "lines", "log_lines",
+    "message_map", "partitions", "png", "points", "probabilities", "save", "show", "show_only", "small_multiples",
+    "spread", "stacked", "tradeoff",
+]  # fmt: skip

@@ -7,11 +7,8 @@ from matplotlib.figure import Figure
 
 from fedsparse.analysis.plots.style import OKABE_ITO, STYLES, common_legend, panels, plot_lines
 
-Line = tuple[Any, Any]
-"""x and y."""
 
-
-def curves(charts: Mapping[str, Mapping[str, Line]], xlabel: str, one: str, title: str = "") -> Figure:
+def curves(charts: Mapping[str, Mapping[str, tuple]], xlabel: str, one: str, title: str = "") -> Figure:
     """One panel per quantity, named by its key, each with the same lines.
 
     Args:
@@ -27,7 +24,7 @@ def curves(charts: Mapping[str, Mapping[str, Line]], xlabel: str, one: str, titl
     return figure
 
 
-def lines(charts: Mapping[str, Mapping[str, Line]], xlabels: Sequence[str], title: str = "") -> Figure:
+def lines(charts: Mapping[str, Mapping[str, tuple]], xlabels: Sequence[str], title: str = "") -> Figure:
     """Shares from 0 to 1, one panel per y-label; x is logarithmic where its label says λ.
 
     Where all panels have the same names, one legend stands beside them.
@@ -44,7 +41,7 @@ def lines(charts: Mapping[str, Mapping[str, Line]], xlabels: Sequence[str], titl
     return figure
 
 
-def log_lines(named: Mapping[str, Line], xlabel: str, ylabel: str, title: str = "") -> Figure:
+def log_lines(named: Mapping[str, tuple], xlabel: str, ylabel: str, title: str = "") -> Figure:
     """Lines that fall by factors, on a logarithmic y-axis."""
     figure, (axes,) = panels(1, 7.2, 4.0, title)
     plot_lines(axes, named)
@@ -53,9 +50,7 @@ def log_lines(named: Mapping[str, Line], xlabel: str, ylabel: str, title: str = 
     return figure
 
 
-def annotated_lines(
-    named: Mapping[str, tuple[Any, Any, Sequence[str]]], xlabel: str, ylabel: str, title: str = ""
-) -> Figure:
+def annotated_lines(named: Mapping[str, tuple], xlabel: str, ylabel: str, title: str = "") -> Figure:
     """Lines of x, y and words beside each point, on a logarithmic x-axis; y is a share from 0 to 1."""
     figure, (axes,) = panels(1, 7.2, 4.2, title)
     plot_lines(axes, {name: (x, y) for name, (x, y, _) in named.items()}, markersize=5)
@@ -71,11 +66,7 @@ def annotated_lines(
 
 
 def spread(
-    charts: Mapping[str, Mapping[str, Line | tuple[Any, Any, Any]]],
-    xlabel: str,
-    ylabel: str,
-    title: str = "",
-    log: bool = False,
+    charts: Mapping[str, Mapping[str, tuple]], xlabel: str, ylabel: str, title: str = "", log: bool = False
 ) -> Figure:
     """One panel per key, all on one scale: lines of x and y, and if there is a third, the half-width of a band.
 
@@ -84,16 +75,30 @@ def spread(
     Args:
         log: a logarithmic y-axis.
     """
-    names = list(dict.fromkeys(name for named in charts.values() for name in named))
     figure, row = panels(len(charts), max(7.2, 3.6 * len(charts)), 3.6, title, sharey=True)
-    handles = {}
+    handles: dict[str, Any] = dict.fromkeys(name for named in charts.values() for name in named)
     for axes, (panel, named) in zip(row, charts.items(), strict=True):
         for name, (x, y, *band) in named.items():
-            i = names.index(name)
+            i = list(handles).index(name)
             (handles[name],) = axes.plot(x, y, label=name, color=OKABE_ITO[i], linestyle=STYLES[i])
             for half in band:
                 axes.fill_between(x, y - half, y + half, color=OKABE_ITO[i], alpha=0.15, linewidth=0)
         axes.set(title=panel, xlabel=xlabel, yscale="log" if log else "linear")
     row[0].set_ylabel(ylabel)
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
+    return figure
+
+
+def cost_to_target(costs: Mapping[float, Mapping[str, float]], title: str = "") -> Figure:
+    """One line per method: megabytes until a target accuracy; it ends where one of the seeds did not reach it.
+
+    Args:
+        costs: for each target accuracy, in [0, 1], megabytes by method, NaN where it was not reached.
+    """
+    methods = dict.fromkeys(name for row in costs.values() for name in row)
+    figure, (axes,) = panels(1, 8.4, 4.2)
+    plot_lines(axes, {name: (list(costs), [row[name] for row in costs.values()]) for name in methods}, markersize=5)
+    axes.set(xlabel="accuracy to reach, expected network", ylabel="megabytes, both directions")
+    axes.set(yscale="log", title=title)
+    figure.legend(loc="outside right center", frameon=False)
     return figure

@@ -23,14 +23,7 @@ def png(figure: Figure) -> bytes:
 
 
 def save(
-    figure: Figure,
-    name: str,
-    *,
-    alt: str,
-    caption: str,
-    folder: str | Path,
-    notebook: str,
-    parameters: Mapping[str, Any],
+    figure: Figure, name: str, *, alt: str, caption: str, folder: str | Path, notebook: str, parameters: Mapping
 ) -> bytes:
     """Put a figure into a folder, beside an entry in its `index.json`, and return the PNG.
 
@@ -100,9 +93,5 @@ def _on_the_page(content: bytes, alt: str, caption: str) -> None:
     from IPython.display import HTML, display
 
     source = base64.b64encode(content).decode()
-    display(
-        HTML(
-            f'<figure><img alt="{html.escape(alt)}" src="data:image/png;base64,{source}">'
-            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-        )
-    )
+    image = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{source}">'
+    display(HTML(f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>"))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from fedsparse.analysis.plots.style import OKABE_ITO, common_legend, panels
@@ -23,9 +24,8 @@ def small_multiples(points: Sequence[Any], title: str = "") -> Figure:
     many, heights = len(points), {"height_ratios": [1, 1.25]}
     figure, tiles = panels(2 * many, 1.22 * many + 0.5, 3.1, title, columns=many, grid="", gridspec_kw=heights)
     for above, below, point in zip(tiles[:many], tiles[many:], points, strict=True):
-        bins = len(point.theta)
-        shares = [count / sum(point.theta) for count in point.theta]
-        above.bar([i / (bins - 1) for i in range(bins)], shares, width=0.09, color=OKABE_ITO[1])
+        shares = np.divide(point.theta, sum(point.theta))
+        above.bar(np.linspace(0, 1, len(shares)), shares, width=0.09, color=OKABE_ITO[1])
         above.set(title=f"λ = {point.lam:g}", xlim=(-0.1, 1.1), ylim=(0, 1), xticks=[0, 1])
         above.set_yticks([0, 0.5, 1], ["0", "½", "1"] if above is tiles[0] else [])
         below.imshow(point.mask, cmap="Greys", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
@@ -62,17 +62,13 @@ def label_counts(counts: Any, title: str = "") -> Figure:
 
     Args:
         counts: (clients, classes), as from `fedsparse.partition.label_counts`.
-        title: what the figure shows.
     """
     clients, classes = counts.shape
-    inches = 0.32
-    figure, (axes,) = panels(1, max(4.0, inches * clients + 1.6), inches * classes + 1.2)
-    _bubbles(axes, counts, inches)
+    figure, (axes,) = panels(1, max(4.0, 0.32 * clients + 1.6), 0.32 * classes + 1.2)
+    _bubbles(axes, counts, 0.32)
     axes.set(title=title)
-    axes.annotate(
-        f"largest: {counts.max():,} images", (1, 0), (0, -30), "axes fraction", "offset points", ha="right", va="top",
-        annotation_clip=False, fontsize=8,
-    )  # fmt: skip
+    place = {"ha": "right", "va": "top", "annotation_clip": False, "fontsize": 8}
+    axes.annotate(f"largest: {counts.max():,} images", (1, 0), (0, -30), "axes fraction", "offset points", **place)
     return figure
 
 
@@ -84,11 +80,10 @@ def partitions(tables: Mapping[str, Any], title: str = "") -> Figure:
     """
     clients, classes = next(iter(tables.values())).shape
     columns = min(len(tables), 3)
-    inches = 0.26
-    size = columns * (inches * clients + 0.7), -(-len(tables) // columns) * (inches * classes + 0.9)
+    size = columns * (0.26 * clients + 0.7), -(-len(tables) // columns) * (0.26 * classes + 0.9)
     figure, tiles = panels(len(tables), *size, title, columns=columns)
     for axes, (name, counts) in zip(tiles, tables.items(), strict=True):
-        _bubbles(axes, counts, inches)
+        _bubbles(axes, counts, 0.26)
         axes.set_title(f"{name}\n(largest: {counts.max():,} images)", fontsize="medium")
     return figure
 
@@ -111,12 +106,12 @@ def stacked(
     """One panel per name, with stacked bars: a bar's name, and the heights of its parts."""
     figure, row = panels(len(charts), 2.5 * len(charts) + 0.6, 3.4, title, grid="y", sharey=True)
     for axes, (name, bars) in zip(row, charts.items(), strict=True):
-        below = [0.0] * len(bars)
-        for k, (part, colour, hatch) in enumerate(zip(parts, OKABE_ITO, ("", "//", "..", "xx"), strict=False)):
-            heights = [values[k] for values in bars.values()]
+        below = np.zeros(len(bars))
+        heights = np.transpose(list(bars.values()))
+        for part, height, colour, hatch in zip(parts, heights, OKABE_ITO, ("", "//", "..", "xx"), strict=False):
             look = {"color": colour, "hatch": hatch, "edgecolor": "white", "width": 0.7}
-            axes.bar(list(bars), heights, bottom=below, label=part, **look)
-            below = [b + h for b, h in zip(below, heights, strict=True)]
+            axes.bar(list(bars), height, bottom=below, label=part, **look)
+            below += height
         axes.set_title(name, fontsize="medium")
         axes.set_axisbelow(True)
     row[0].set_ylabel(ylabel)

@@ -1,22 +1,20 @@
-"""Figures from tables of runs, as `fedsparse.analysis.sweeps` makes them."""
+"""Figures from tables of runs, as `fedsparse.analysis.sweeps` and `fedsparse.analysis.costs` make them."""
 
 import itertools
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas
 import seaborn
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from fedsparse.analysis.plots.style import LABELS, MARKERS, OKABE_ITO, STYLES, common_legend, panels
 
-if TYPE_CHECKING:
-    import pandas
-
 
 def by_round(
-    table: "pandas.DataFrame", columns: tuple[str, ...], by: str = "lam", title: str = "", seeds: str = "band"
+    table: pandas.DataFrame, columns: tuple[str, ...], by: str = "lam", title: str = "", seeds: str = "band"
 ) -> Figure:
     """One panel per column, against the round: the mean over seeds, and their whole range as a band.
 
@@ -24,7 +22,6 @@ def by_round(
         table: as from `fedsparse.analysis.sweeps.tidy`.
         columns: of `fedsparse.history.COLUMNS`.
         by: the setting that tells the lines apart.
-        title: what the figure shows.
         seeds: "lines" for one line per seed: a mean of collapsed and working runs describes neither.
     """
     name = "λ" if by == "lam" else by
@@ -43,41 +40,36 @@ def by_round(
     return figure
 
 
-def by_lam(last: "pandas.DataFrame", columns: tuple[str, ...], title: str = "") -> Figure:
+def by_lam(last: pandas.DataFrame, columns: tuple[str, ...], title: str = "") -> Figure:
     """One panel per column, against λ at even steps: one dot per seed, and a line through their means.
 
     Args:
         last: one row per run, with `lam`, as the last rounds of a table of `fedsparse.analysis.sweeps`.
         columns: of `fedsparse.history.COLUMNS`.
-        title: what the figure shows.
     """
     lams = sorted(last["lam"].unique())
-    place = {lam: i for i, lam in enumerate(lams)}
     figure, row = panels(len(columns), 3.4 * len(columns), 3.3, title)
     for axes, column, colour in zip(row, columns, OKABE_ITO, strict=False):
-        means = last.groupby("lam")[column].mean()
-        axes.plot(range(len(lams)), means.loc[lams], color=colour, linewidth=1.5)
-        axes.scatter(last["lam"].map(place), last[column], color=colour, s=16, alpha=0.7, linewidths=0)
+        axes.plot(range(len(lams)), last.groupby("lam")[column].mean(), color=colour, linewidth=1.5)
+        axes.scatter(last["lam"].map(lams.index), last[column], color=colour, s=16, alpha=0.7, linewidths=0)
         axes.set(xlabel="λ", ylabel=LABELS.get(column, column), ylim=(0, 1.05 * max(last[column].max(), 1e-9)))
         axes.set_xticks(range(len(lams)), [f"{lam:g}" for lam in lams], fontsize=8)
     return figure
 
 
-def tradeoff(table: "pandas.DataFrame", title: str = "", seeds: str = "band") -> Figure:
+def tradeoff(table: pandas.DataFrame, title: str = "", seeds: str = "band") -> Figure:
     """Accuracy against all bytes so far in both directions, one panel per `panel`, one line per `line`.
 
     Args:
         table: as from `analysis.sweeps.collect`, with columns `panel` and `line`; lines are means over seeds, bands
             their range, each marker an evaluation.
-        title: what the figure shows.
         seeds: "lines" for one line per seed, as in `by_round`.
     """
     table = table.assign(megabytes=table["megabytes_up"] + table["megabytes_down"])
     names, lines = table["panel"].unique(), table["line"].unique()
     columns = min(3, len(names))
-    width = 4.0 * columns + (2.2 if columns < 3 else 0)
-    height = 3.6 * -(-len(names) // columns)
-    figure, tiles = panels(len(names), width, height, title, columns=columns, sharey=True, sharex=True)
+    size = 4.0 * columns + (2.2 if columns < 3 else 0), 3.6 * -(-len(names) // columns)
+    figure, tiles = panels(len(names), *size, title, columns=columns, sharey=True, sharex=True)
     for axes, panel in zip(tiles, names, strict=True):
         looks = zip(itertools.cycle([*OKABE_ITO, "#999999"]), itertools.cycle("osD^vPX*p"), strict=False)
         for line, (colour, marker) in zip(lines, looks, strict=False):  # 72 of them before two are alike
@@ -98,7 +90,7 @@ def tradeoff(table: "pandas.DataFrame", title: str = "", seeds: str = "band") ->
 
 
 def points(
-    table: "pandas.DataFrame", columns: Sequence[str], x: str, by: str, title: str = "", chance: float | None = None
+    table: pandas.DataFrame, columns: Sequence[str], x: str, by: str, title: str = "", chance: float | None = None
 ) -> Figure:
     """One panel per column of the table: for each `x` a group of markers, one per value of `by`, means over the rows.
 
@@ -127,13 +119,9 @@ def points(
 
 
 def against_share(
-    table: "pandas.DataFrame",
-    columns: tuple[str, ...],
-    by: str,
-    title: str = "",
-    levels: Mapping[str, float] | None = None,
-    logarithmic: bool = True,
-) -> Figure:
+    table: pandas.DataFrame, columns: tuple[str, ...], by: str, title: str = "",
+    levels: Mapping[str, float] | None = None, logarithmic: bool = True,
+) -> Figure:  # fmt: skip
     """One panel per column of accuracies, against the share of weights kept: means over seeds, and their whole range.
 
     Args:
@@ -153,11 +141,34 @@ def against_share(
             axes.set_xscale("log", base=2)
             axes.set_xlim(1.15, table["share"].min() / 1.15)
             axes.set_xticks(sorted(table["share"].unique()))
-            axes.xaxis.set_minor_locator(NullLocator())
+            axes.minorticks_off()
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
         axes.tick_params(axis="x", labelsize=8)
     row[0].set_ylabel("accuracy on test images")
     common_legend(figure, "outside lower center", ncols=min(3, len(row[0].get_legend_handles_labels()[1])))
+    return figure
+
+
+def communication_cost(costs: pandas.DataFrame, title: str = "") -> Figure:
+    """One row per method: megabytes up, down and in all, on a logarithmic axis, the most expensive at the top.
+
+    Args:
+        costs: one row per method, with columns `up`, `down` and `all`, as from `fedsparse.analysis.costs`.
+    """
+    ordered = costs.sort_values("all")
+    rows = range(len(ordered))
+    figure, (axes,) = panels(1, 8.4, 0.42 * len(ordered) + 1.5, grid="x")
+    axes.hlines(rows, ordered["up"], ordered["all"], color="#bbbbbb", linewidth=2, zorder=1)
+    looks = {"up": ("up", "^", OKABE_ITO[0]), "down": ("down", "v", OKABE_ITO[1]), "all": ("in all", "D", "black")}
+    for column, (label, marker, colour) in looks.items():
+        axes.scatter(ordered[column], rows, marker=marker, color=colour, s=45, label=label, zorder=2)
+    for row, total in zip(rows, ordered["all"], strict=True):
+        axes.annotate(f"{total:.1f}", (total, row), (8, 0), textcoords="offset points", va="center")
+    axes.set_yticks(rows, list(map(str, ordered.index)))
+    axes.set(xscale="log", xlabel="megabytes: all clients, all rounds", title=title, ylim=(-0.6, len(ordered) - 0.4))
+    axes.set_xlim(right=2 * ordered["all"].max())
+    axes.spines["left"].set_visible(False)
+    figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 

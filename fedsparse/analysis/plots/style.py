@@ -1,9 +1,10 @@
-"""What all figures share: colours, markers and line styles, names of quantities, titles, grids and legends."""
+"""What all figures share: colours, markers, line styles, names of quantities, titles, grids, legends, and words."""
 
 import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+import pandas
 from matplotlib.figure import Figure
 
 OKABE_ITO = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
@@ -65,3 +66,31 @@ def plot_lines(axes: Any, lines: Mapping[str, tuple[Any, Any]], markersize: floa
 def common_legend(figure: Figure, place: Any = "outside right center", **looks: Any) -> None:
     """One legend for all panels, of what the first of them shows."""
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc=place, frameon=False, **looks)
+
+
+def in_words(table: pandas.DataFrame | pandas.Series, decimals: int = 3) -> str:
+    """One clause per row, for an alt text: "λ = 0: density 0.497, KL 0.011; λ = 3: density 0.09, KL 0.008".
+
+    Args:
+        table: its index names the rows, by numbers or by words; its columns name the values, measures such
+            as `bpp_uplink` by their labels. A series has one value per row.
+        decimals: of the values, at most.
+    """
+    frame: Any = table.to_frame("") if isinstance(table, pandas.Series) else table
+    rows = []
+    for label, row in frame.iterrows():
+        where = label if isinstance(label, str) else f"{frame.index.name or 'row'} = {_value(label, 6)}"
+        names = [LABELS.get(column, column) if "_" in column else column for column in row.index]
+        values = ", ".join(f"{name} {_value(value, decimals)}".strip() for name, value in zip(names, row, strict=True))
+        rows.append(f"{where}: {values}")
+    return "; ".join(rows)
+
+
+def _value(value: Any, decimals: int) -> str:
+    """Text as it is; a number without trailing zeros, and "none" for NaN."""
+    if isinstance(value, str):
+        return value
+    if value != value:
+        return "none"
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

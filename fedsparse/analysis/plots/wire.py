@@ -56,9 +56,7 @@ def message_map(message: bytes, parts: Sequence[Part], title: str = "") -> Figur
             x, y = at % COLUMNS, at // COLUMNS
             alpha = 0.75 if shade % 2 else 0.45
             axes.add_patch(Rectangle((x, y), 1, 0.94, color=GROUPS[part.group], alpha=alpha, linewidth=0))
-            axes.text(
-                x + 0.5, y + 0.66, f"{message[at]:02x}", ha="center", va="center", family="monospace", fontsize=10
-            )
+            axes.text(x + 0.5, y + 0.66, f"{message[at]:02x}", ha="center", va="center", family="monospace")
         y, x = divmod(part.start, COLUMNS)
         axes.text(x + 0.05, y + 0.22, part.name, ha="left", va="center", fontsize=8)
     axes.set(xlim=(0, COLUMNS), ylim=(rows, 0))
