@@ -23,10 +23,7 @@ from fedsparse.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 TINY = Scale(
-    {"width": 0.02, "local_epochs": 1, "batch_size": 20, "rounds": 3},
-    {},
-    dict.fromkeys(CASES, (1.0,)),
-    seeds=2,
+    {"width": 0.02, "local_epochs": 1, "batch_size": 20, "rounds": 3}, {}, dict.fromkeys(CASES, (1.0,)), seeds=2
 )
 
 

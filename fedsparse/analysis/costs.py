@@ -96,7 +96,7 @@ def break_even(first: Sequence[float], second: Sequence[float]) -> float:
 def packed_bytes(layout: Layout, cohort: int, rounds: int) -> dict[str, tuple[int, int]]:
     """Bytes up and down of a whole training with `codec=packed`, whose messages have sizes known beforehand.
 
-    FedPM, from its second round on, when θ has `cohort` + 1 levels (at most 255): one bit per weight up. FedAvg: float32.
+    FedPM, from its second round on, when θ has `cohort` + 1 levels (at most 255): a bit per weight up. FedAvg: float32.
     """
     n, messages = layout.n, cohort * rounds
     mask = HEADER_BYTES + REPORT.size + -(-n // 8)
@@ -115,7 +115,7 @@ def tensor_bytes() -> int:
 def client_bytes(federation: Federation) -> int:
     """Bytes of the tensors that a client holds at the end of a local step: the network's own, and what training adds.
 
-    Activations are gone by then, and images are not counted. The federation needs engine=plain, the step of `client.py`.
+    Activations are gone by then, and images are not counted. The federation needs engine=plain.
     """
     assert isinstance(federation.clients, Population), "clients in this process"
     frozen = sum(layer.frozen.untyped_storage().nbytes() for layer in federation.network.layers())

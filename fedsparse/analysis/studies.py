@@ -6,6 +6,7 @@ beside it, as JSON.
 """
 
 import itertools
+from collections import ChainMap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,11 +48,9 @@ class Study:
     def members(self) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
         """Labels and settings of every run."""
         for combination in itertools.product(*(axis.items() for axis in self.axes)):
-            settings = self.common.copy()
-            for _, more in combination:
-                settings |= more
+            labels, changes = zip(*combination, strict=True)
             for seed in range(self.seeds):
-                yield tuple(label for label, _ in combination), settings | {"seed": seed}
+                yield labels, dict(ChainMap({"seed": seed}, *reversed(changes), self.common))
 
 
 def _each(name: str, values: Sequence[Any]) -> dict[str, dict[str, Any]]:
@@ -131,10 +130,8 @@ def carry_out(name: str, places: Mapping[str, str] | None = None) -> list[Run | 
 
 def labelled(table: "pandas.DataFrame", labels: Sequence[tuple[str, ...]]) -> "pandas.DataFrame":
     """The collected table, whose runs follow each other as `labels` do, with columns `line` and `panel`."""
-    starts = table["round"].isna() | (table["round"] == 1)
-    number = starts.cumsum() - 1
-    line, panel = [label[-1] for label in labels], [label[0] if len(label) > 1 else "" for label in labels]
-    return table.assign(line=[line[i] for i in number], panel=[panel[i] for i in number])
+    of_row = [labels[i] for i in (table["round"].isna() | (table["round"] == 1)).cumsum() - 1]
+    return table.assign(line=[label[-1] for label in of_row], panel=["".join(label[:-1]) for label in of_row])
 
 
 def _draw(name: str, study: Study, table: "pandas.DataFrame") -> None:

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fedsparse.errors import FedsparseError, RunError, TargetWarning
 from fedsparse.experiment import SETTINGS, Experiment
@@ -139,9 +139,11 @@ def summary(outcomes: Sequence[Run | Failed]) -> "pandas.DataFrame":
     rows = []
     for values, members in groups.items():
         facts = pandas.DataFrame([_facts(m, best[_task(m.experiment)]) for m in members if isinstance(m, Run)])
-        row = dict(zip(names, values, strict=True)) | {"seeds": len(facts), "failed": len(members) - len(facts)}
+        row: dict[Any, Any] = dict(zip(names, values, strict=True))
+        row |= {"seeds": len(facts), "failed": len(members) - len(facts)}
         if len(facts):
-            row |= {"accuracy": 0.0, "±": interval(facts["accuracy"])[1]} | facts.mean(skipna=False).to_dict()
+            means = facts.mean(skipna=False).to_dict()
+            row |= {"accuracy": means.pop("accuracy"), "±": interval(facts["accuracy"])[1], **means}
         rows.append(row)
     return pandas.DataFrame(rows).round(4)
 

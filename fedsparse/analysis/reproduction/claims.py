@@ -78,11 +78,11 @@ def survives(found: Pair, case: str) -> str:
         plain, sparse = (_list(table["percent"], 1) for table in (found.plain, found.sparse))
         entropy, uplink = (_list(found.saved[column], 3) for column in ("bpp_entropy", "bpp_uplink"))
         return fill("unequal accuracy", pair=found, plain=plain, sparse=sparse, entropy=entropy, uplink=uplink)
-    plain, sparse, saved = (table.mean(numeric_only=True) for table in (found.plain, found.sparse, found.saved))
+    means = {name: getattr(found, name).mean(numeric_only=True) for name in ("plain", "sparse", "saved")}
     columns = {"entropy": "bpp_entropy", "bytes": "bpp_uplink"}
-    where = " and ".join(name for name, column in columns.items() if saved[column] >= SAVINGS[case])
+    where = " and ".join(name for name, column in columns.items() if means["saved"][column] >= SAVINGS[case])
     verdict = fill(f"saving in {where or 'neither'}", claimed=SAVINGS[case])
-    return fill("equal accuracy", pair=found, plain=plain, sparse=sparse, saved=saved, verdict=verdict)
+    return fill("equal accuracy", pair=found, verdict=verdict, **means)
 
 
 def _below_one_bit(record: Record, scale: str) -> Verdict | None:

@@ -1,6 +1,7 @@
 """The page docs/reproduction.md, and its figures: made from the record alone, so that every number is a row's."""
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +37,10 @@ def write(record: Record) -> Path:
     """
     command = "python -m fedsparse reproduce"
     try:
-        for scale in SCALES:
-            for case in CASES:
-                for picture in pictures(record, scale, case):
-                    made_by = {"notebook": command, "parameters": {"scale": scale, "case": case}, "folder": FIGURES}
-                    plots.save(picture.draw(), picture.name, alt=picture.alt, caption=picture.caption, **made_by)
+        for scale, case in product(SCALES, CASES):
+            made_by: dict[str, Any] = {"notebook": command, "parameters": {"scale": scale, "case": case}}
+            for name, draw, alt, caption in pictures(record, scale, case):
+                plots.save(draw(), name, alt=alt, caption=caption, folder=FIGURES, **made_by)
         PAGE.parent.mkdir(exist_ok=True)
         PAGE.write_text(page(record), encoding="utf-8")
     except OSError as error:

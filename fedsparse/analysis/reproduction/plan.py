@@ -104,10 +104,11 @@ SCALES = {
 """The small scale has a fifth or sixth of the images, and a smaller batch for nearly as many local steps. At a quarter
 of its width conv10 stayed at chance for as long as it was tried (15 rounds): conv6 takes its place."""
 
+Schedule = Iterator[tuple[str, str, str, Experiment]]
 SCALE_TITLES = {"paper": "the papers' scale", "small": "a smaller scale"}
 
 
-def schedule(scale: str, chosen: Mapping[str, float]) -> Iterator[tuple[str, str, str, Experiment]]:
+def schedule(scale: str, chosen: Mapping[str, float]) -> Schedule:
     """Part, case, partition and experiment of every run, in order; a run that two comparisons share comes twice.
 
     Args:
@@ -118,11 +119,11 @@ def schedule(scale: str, chosen: Mapping[str, float]) -> Iterator[tuple[str, str
     skewed = [partition for partition in PARTITIONS if partition != "iid"]
     seeded = list(product(range(plan.seeds), DATASETS))
 
-    def pair(part: str, case: str, partition: str, seed: int) -> Iterator[tuple[str, str, str, Experiment]]:
+    def pair(part: str, case: str, partition: str, seed: int) -> Schedule:
         for lam in [0.0, chosen[case]] if case in chosen else [0.0]:
             yield part, case, partition, plan.experiment(case, partition, lam=lam, seed=seed)
 
-    def baselines(part: str, dataset: str, partition: str, seed: int) -> Iterator[tuple[str, str, str, Experiment]]:
+    def baselines(part: str, dataset: str, partition: str, seed: int) -> Schedule:
         for name in BASELINES:
             yield part, dataset, partition, plan.experiment(dataset, partition, algorithm=name, seed=seed)
 
@@ -159,11 +160,10 @@ def planned(record: Record, scale: str) -> "pandas.DataFrame":
     if scale not in record.plans:
         rows = []
         for part, case, partition, e in schedule(scale, chosen_lams(scale, record)):
+            row, place = record.row(e), {"part": part, "case": case, "clients hold": partition, "experiment": e}
             words = {"method": method_of(e.settings), "line": line_of(e.settings), "change": change_of(e.settings)}
-            place = {"part": part, "case": case, "clients hold": partition, "λ": f"{e.lam:g}", "experiment": e}
-            row = record.row(e)
             known = {"key": key_of(e), "accuracy_expected": float("nan"), **settings_of(e), **(row or {})}
-            rows.append({**place, **words, "done": row is not None, **known})
+            rows.append({**place, **words, "λ": f"{e.lam:g}", "done": row is not None, **known})
         table = pandas.DataFrame(rows)
         rounds = record.rounds(list(table["experiment"]))
         overall = rounds.groupby("key")[["bpp_entropy", "bpp_uplink"]].mean().add_suffix("_overall")
@@ -201,7 +201,7 @@ def line_of(settings: Mapping[str, Any]) -> str:
     return ", ".join([method_of(settings), *(words for name, words in SCHEDULES.items() if settings[name])])
 
 
-def title_of(settings: Mapping[str, Any]) -> str:
+def title_of(settings: Mapping[Any, Any]) -> str:
     """Data set, partition, and `line_of`."""
     partition = "iid" if settings["partition"] == "iid" else f"c = {settings['classes_per_client']}"
     return f"{TITLES[settings['dataset']]}, {partition}, {line_of(settings)}"

@@ -75,9 +75,8 @@ class Record:
         import pandas
 
         keys = {key_of(e) for e in experiments if self.row(e)}
-        tables = [
-            table for name in sorted({f"rounds-{e.dataset}.csv" for e in experiments}) if len(table := self._read(name))
-        ]
+        names = sorted({f"rounds-{e.dataset}.csv" for e in experiments})
+        tables = list(filter(len, map(self._read, names)))
         rounds = pandas.concat(tables) if tables else self._read("none")
         merged = rounds.merge(self.runs[self.runs["key"].isin(keys)].drop(columns=list(LAST)), on="key")
         return merged[merged["round"] <= merged["rounds"]]
@@ -107,12 +106,9 @@ class Record:
         except OSError as error:
             raise RunError(f"cannot write {self.folder}: {error.strerror or error}") from None
         with FileLock(self.folder / ".lock"):
-            for name, new in (
-                (f"rounds-{e.dataset}.csv", frame.assign(key=key)),
-                ("runs.csv", pandas.DataFrame([row])),
-            ):
-                old = self._read(name)
-                others = old[old["key"] != key]
+            new_rows = {f"rounds-{e.dataset}.csv": frame.assign(key=key), "runs.csv": pandas.DataFrame([row])}
+            for name, new in new_rows.items():
+                others = self._read(name).query("key != @key")
                 table = pandas.concat([others, new]) if len(others) else new
                 order = [c for c in ("dataset", "key", "round") if c in table]
                 columns = dict.fromkeys(["key", *new.columns, *table.columns])  # those of older rows stay
@@ -123,7 +119,9 @@ class Record:
         runs = self._read("runs.csv")
         missing: dict[str, Any] = {column: SETTINGS[n].default for n, column in COLUMNS.items() if column not in runs}
         self.runs = runs.assign(**missing).replace(RENAMED)  # a setting that was added later had its default
-        self._rows = {(row["key"], row["rounds"]): row for row in self.runs.to_dict("records")}
+        self._rows: dict[Any, dict[Any, Any]] = {
+            (row["key"], row["rounds"]): row for row in self.runs.to_dict("records")
+        }
         self.plans: dict[str, pandas.DataFrame] = {}
 
     def _read(self, name: str) -> "pandas.DataFrame":
