@@ -25,7 +25,8 @@ def test_a_study_leaves_one_table_and_one_figure(tmp_path, monkeypatch, capsys):
     common = {"model": "mlp", "width": 0.05, "clients": 4, "rounds": 2, "local_epochs": 1, "train_size": 200}
     axes = ({"iid": {}, "one class": {"partition": "shards"}}, {"fedpm": {}, "fed_mask": {"algorithm": "fed_mask"}})
     monkeypatch.setitem(STUDIES, "tiny", Study("Does it work?", common, axes, seeds=2))
-    assert main(["study", "tiny", "out=elsewhere"]) == 0
+    # An absolute folder: joblib's processes may have been started by an earlier test, in another folder.
+    assert main(["study", "tiny", f"out={tmp_path / 'elsewhere'}"]) == 0
     table = pandas.read_csv("data/results/tiny.csv")
     assert len(table) == 2 * 2 * 2 * 2
     assert not {"out", "data_root"} & set(table.columns)
