@@ -27,7 +27,8 @@ COMMANDS = {
     "flower": ("fedsparse.flower.command", "runs a federation under Flower, and compares it with one process"),
 }
 TRAIN = "fedsparse.tools.train"
-STOPPED = "stopped; every finished round is kept, and the same command goes on from there"
+RESUMING = ("notebook", "study", "reproduce")
+"""Commands that train, as a call without a command does: stopped, they go on from what is there."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        print(f"\nfedsparse: {STOPPED}", file=sys.stderr)
+        resumes = not arguments or arguments[0] not in COMMANDS or arguments[0] in RESUMING
+        more = "; every finished round is kept, and the same command goes on from there" if resumes else ""
+        print(f"\nfedsparse: stopped{more}", file=sys.stderr)
         return 130
 
 

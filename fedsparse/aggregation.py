@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from fedsparse.entropy import layer_entropy, mask_entropy
-from fedsparse.errors import MessageError
+from fedsparse.errors import MessageError, TooFewUpdates
 from fedsparse.theta import Votes
 from fedsparse.wire import shared_randomness
 from fedsparse.wire.masks import MaskBroadcast, Report, decode_mask, mask_body
@@ -32,7 +32,7 @@ class Aggregated(NamedTuple):
     state: Any
     """The server's next state."""
     measures: dict[str, float]
-    """Means over the clients of what was measured on their updates."""
+    """Means over the clients of what was measured on their updates; λ of the round."""
     uplink: list[int]
     """Bytes of each update that was used."""
     rejected: list[Rejected]
@@ -70,7 +70,7 @@ def collect(
         else:
             used.append((client, len(update)))
     if len(used) < min_updates:
-        too_few = MessageError(f"{len(used)} usable updates in this round, and the minimum is {min_updates}")
+        too_few = TooFewUpdates(f"{len(used)} usable updates in this round, and the minimum is {min_updates}")
         return empty(), [], rejected + [Rejected(client, size, too_few) for client, size in used]
     return aggregator, [size for _, size in used], rejected
 

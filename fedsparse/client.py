@@ -1,6 +1,6 @@
 """Local training of one client, plain and readable: from θ, train the scores by autograd, and sample a mask.
 
-`client_fast.py` does the same work faster: equal to the bit at λ = 0, at λ > 0 with gradients within float rounding.
+`client_fast.py` does the same work faster: on a processor equal to the bit at λ = 0, else within float rounding.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """The cost of a mask: entropies in bits per parameter (bpp), and the ledger of bytes that were sent.
 
-`bpp_entropy` is the papers' measure; `bpp_layer` the same with one frequency a layer; `bpp_kl` what coding with shared
-randomness could reach; `bpp_uplink` and `bpp_downlink` are measured. The first three are estimates, never sizes.
+`bpp_entropy` is the papers' measure; `bpp_layer` the same with one frequency per layer; `bpp_kl` what coding with
+shared randomness could reach; `bpp_uplink` and `bpp_downlink` are measured. The first three are estimates, never sizes.
 """
 
 import math
@@ -31,7 +31,7 @@ def mask_entropy(mask: np.ndarray) -> float:
 
 
 def layer_entropy(mask: np.ndarray, sizes: Sequence[int]) -> float:
-    """Entropy in bpp with one frequency of ones a layer; `sizes` are the layers' entries, adding up to len(mask)."""
+    """Entropy in bpp with one frequency of ones per layer; `sizes` are the layers' entries, adding up to len(mask)."""
     parts = np.split(mask, np.cumsum(sizes)[:-1])
     return float(sum(len(part) * binary_entropy(np.mean(part)) for part in parts) / len(mask))
 

@@ -1,4 +1,4 @@
-"""Mistakes that a user or a peer can make. The command line turns each into one line and exit code 2."""
+"""Mistakes that a user or a peer can make. The command line turns each into one line."""
 
 
 class FedsparseError(Exception):
@@ -15,6 +15,10 @@ class DataError(FedsparseError):
 
 class MessageError(FedsparseError, ValueError):
     """Bytes that no fedsparse encoder could have made for this receiver."""
+
+
+class TooFewUpdates(MessageError):
+    """A round had fewer usable updates than its minimum, so this one, though usable, was left out."""
 
 
 class TargetWarning(UserWarning):

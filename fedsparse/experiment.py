@@ -189,6 +189,8 @@ class Experiment:
                 raise SettingError(f"{why}: it needs {schedule}=0")
         if self.target_bpp and self.codec == "packed":
             raise SettingError("target_bpp needs codec=context or shared: packed masks take 1 bpp whatever λ is")
+        if self.algorithm in ("top_mask", "fed_mask") and not self.clip:
+            raise SettingError(f"clip=0 with algorithm={self.algorithm}: a mask may keep a weight that θ = 0 excludes")
         if self.codec == "shared" and (self.algorithm != "fedpm" or not self.clip):
             raise SettingError("codec=shared is for masks sampled from θ: it needs algorithm=fedpm and clip > 0")
         if self.size_skew and self.partition in ("dirichlet", "shards"):

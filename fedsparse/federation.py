@@ -68,6 +68,7 @@ class Federation:
 
     Raises:
         DataError: the data set is missing, damaged, or too small for so many clients.
+        RunError: the device is not there.
         SettingError: the images are too small for the model.
     """
 
@@ -103,8 +104,8 @@ class Federation:
         ledger.downlink = [len(message) for message in messages.values()]
 
         # Each client that does not drop out decodes θ, trains on its own data, and sends an update as bytes.
-        answers = {k: messages[k] for k in surviving_clients(cohort, e.dropout, e.seed, number)}
-        updates = self.clients.exchange(number, answers, self.algorithm.local_update)
+        delivered = {k: messages[k] for k in surviving_clients(cohort, e.dropout, e.seed, number)}
+        updates = self.clients.exchange(number, delivered, self.algorithm.local_update)
 
         # The server decodes and aggregates the updates as they arrive.
         state, measures, ledger.uplink, rejected = self.algorithm.aggregate(self.state, updates, self.min_updates)

@@ -13,7 +13,7 @@ import torch
 from fedsparse.aggregation import Rejected
 from fedsparse.client import Client
 from fedsparse.data import Dataset
-from fedsparse.errors import RunError
+from fedsparse.errors import RunError, TooFewUpdates
 from fedsparse.experiment import Experiment
 from fedsparse.partition import label_counts, split
 from fedsparse.randomness import permutation, uniforms
@@ -110,7 +110,8 @@ class Population(Sequence[Client]):
 
     def report_rejected(self, rejected: Rejected) -> None:
         """Raises the error: where every client is our own, an unusable update is a mistake of ours."""
-        raise rejected.error
+        if not isinstance(rejected.error, TooFewUpdates):
+            raise rejected.error
 
     def client_states(self) -> dict[int, dict] | None:
         """The memory of each client that has any."""

@@ -369,6 +369,9 @@ def test_settings_that_an_algorithm_does_not_read_are_refused(algorithm):
     belongs = f"lam=1.0 would have no effect: it belongs to algorithm=fedpm, not to {algorithm}"
     with pytest.raises(SettingError, match=belongs):
         Experiment(algorithm=algorithm, lam=1)
+    if algorithm in MASKS:
+        with pytest.raises(SettingError, match="clip=0"):
+            Experiment(algorithm=algorithm, clip=0)
     if algorithm in WEIGHTS:
         with pytest.raises(SettingError, match="mean or weighted"):
             Experiment(algorithm=algorithm, aggregation="beta")

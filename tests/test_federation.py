@@ -333,6 +333,18 @@ def test_import_is_light():
     assert out.strip() == "[]"
 
 
+@pytest.mark.parametrize("algorithm", ["fedpm", "fedavg"])
+def test_a_round_with_too_few_updates_leaves_the_state_as_it_is(tiny, algorithm):
+    few = Federation(tiny.replace(algorithm=algorithm, dropout=0.5), min_updates=4)
+    before = few.algorithm.parameters(few.state)
+    row = few.round()
+    assert row["downlink_bytes"] > 0
+    assert row["cohort"] == row["uplink_bytes"] == 0
+    after = few.algorithm.parameters(few.state)
+    assert np.array_equal(getattr(before, "values", before), getattr(after, "values", after))
+    assert few.state.round == 1
+
+
 @pytest.mark.parametrize("algorithm", ["fedpm", "fedavg", "sign_sgd"])
 def test_states_are_frozen_and_packed_as_numbers_and_arrays(tiny, algorithm):
     state = Federation(tiny.replace(algorithm=algorithm)).state

@@ -26,7 +26,7 @@ class QSGD(FedAvg):
     """Random rounding in buckets of 1,024; as many levels as a normal update needs `bits` bits for."""
 
     def compress(self, update: np.ndarray, report: Report, broadcast: WeightBroadcast) -> bytes:
-        """A norm a bucket, and for every weight a signed level; levels are range coded in place of Elias' code."""
+        """A norm per bucket, and for every weight a signed level; levels are range coded in place of Elias' code."""
         e, levels = self.experiment, QSGD_LEVELS[self.experiment.bits]
         noise = uniforms(len(update), e.seed, "qsgd", broadcast.round, report.client)
         signed, norms = qsgd(update, levels, noise)

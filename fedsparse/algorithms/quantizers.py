@@ -7,7 +7,7 @@ import numpy as np
 
 QSGD_BUCKET = 1024
 QSGD_LEVELS = {1: 9, 2: 28}
-"""s for a number of bits a weight: stochastic rounding of a normal vector then has that entropy, within 1 %."""
+"""s for a number of bits per weight: stochastic rounding of a normal vector then has that entropy, within 1 %."""
 
 EDEN_BLOCK = 4096
 EDEN_CENTROIDS = {

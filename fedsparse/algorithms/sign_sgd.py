@@ -1,4 +1,4 @@
-"""SignSGD with majority vote (Bernstein et al., ICML 2018; Bernstein et al., ICLR 2019): one bit a weight, up.
+"""SignSGD with majority vote (Bernstein et al., ICML 2018; Bernstein et al., ICLR 2019): one bit per weight up.
 
 A client sends the sign of its local update Δ = w' − w; with one local step of SGD that is the sign of its negative
 gradient, as in the paper, and with several it is where the local steps went. The server takes the sign v that most

@@ -17,5 +17,5 @@ class State:
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> Self:
-        """The inverse of `pack`. Raises `TypeError` or `KeyError` for another state's dict."""
+        """The inverse of `pack`. Raises `TypeError`, `KeyError` or `MessageError` for another state's dict."""
         return cls(**packed)

@@ -136,7 +136,8 @@ def server_bytes(federation: Federation, updates: Sequence[bytes]) -> int:
     federation.algorithm.broadcast(federation.state)
     tracemalloc.start()
     try:
-        federation.algorithm.aggregate(federation.state, enumerate(updates))
+        rejected = federation.algorithm.aggregate(federation.state, enumerate(updates)).rejected
+        assert not rejected, rejected
         return state + tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

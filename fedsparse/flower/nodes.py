@@ -22,7 +22,7 @@ from google.protobuf.message import Error as ProtobufError
 
 from fedsparse.aggregation import Rejected
 from fedsparse.data import Dataset
-from fedsparse.errors import DataError, MessageError, RunError
+from fedsparse.errors import DataError, MessageError, RunError, TooFewUpdates
 from fedsparse.experiment import Experiment
 from fedsparse.flower.client_app import RECORD, payload_of, record_of
 from fedsparse.flower.run_config import FlowerSettings
@@ -133,7 +133,8 @@ class Nodes:
 
     def report_rejected(self, rejected: Rejected) -> None:
         """Note the update, and go on."""
-        self.up_to_date.discard(rejected.client)
+        if not isinstance(rejected.error, TooFewUpdates):
+            self.up_to_date.discard(rejected.client)
         self._note(rejected.client, rejected.size, str(rejected.error))
 
     def client_states(self) -> dict[int, dict] | None:

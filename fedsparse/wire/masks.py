@@ -42,7 +42,10 @@ MAX_CONTEXTS = 16
 
 @dataclass(frozen=True)
 class MaskBroadcast:
-    """A θ that both ends hold: the server sent these bytes, and the client decoded them. Equal if the bytes are."""
+    """A θ that both ends hold: the server sent these bytes, and the client decoded them.
+
+    Two are equal if round, layout and checksum are.
+    """
 
     theta: Theta = field(compare=False)
     round: int
@@ -63,7 +66,7 @@ class MaskBroadcast:
         """Numbers and tensors that a client's memory, and so a checkpoint, can hold."""
         theta = {
             "levels": torch.from_numpy(self.theta.levels),
-            "top": self.theta.max_level,
+            "top": self.theta.max_level,  # as in the checkpoints that are there
             "clip": self.theta.clip,
             "lam": self.theta.lam,
         }
@@ -106,9 +109,11 @@ def encode_theta(theta: Theta, round: int, layout: Layout, codec: str = "context
     return message_of(Kind.THETA, codec, round, layout, 0, payload)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def decode_theta(message: bytes, layout: Layout) -> MaskBroadcast:
-    """The broadcast in a message of `encode_theta`, for a network of this layout; clients in one process share it.
+    """The broadcast in a message of `encode_theta`, for a network of this layout.
+
+    Clients in one process share the result: nobody may change its arrays.
 
     Raises:
         MessageError: anything that `encode_theta` would not have made.
@@ -177,7 +182,7 @@ def decode_mask(message: bytes, broadcast: MaskBroadcast, seed: int | None = Non
 
 
 def encode_network(mask: np.ndarray, layout: Layout, description: bytes) -> bytes:
-    """A network as a file: its description, and its mask coded with one context a layer."""
+    """A network as a file: its description, and its mask coded with one context per layer."""
     payload = struct.pack("<H", len(description)) + description + range_encode(mask, _layers(layout), 2)
     return message_of(Kind.NETWORK, "context", 0, layout, 0, payload)
 
@@ -215,5 +220,5 @@ def _layers(layout: Layout) -> Contexts:
 
 
 def _theta_contexts(layout: Layout, max_level: int) -> Contexts:
-    """The layer; one context for all where θ has so many levels that a table a layer would not pay."""
+    """The layer; one context for all where θ has so many levels that a table per layer would not pay."""
     return _layers(layout) if max_level < MAX_CONTEXTS else Contexts.one(layout.n)

@@ -11,7 +11,7 @@ from fedsparse.errors import MessageError
 
 
 def pack_bits(bits: np.ndarray) -> bytes:
-    """Zeros and ones, eight a byte; the last byte is filled up with zeros."""
+    """Zeros and ones, eight per byte; the last byte is filled up with zeros."""
     return np.packbits(bits).tobytes()
 
 

@@ -127,7 +127,7 @@ def encode_relay(records: Sequence[Record], goal: MaskBroadcast) -> bytes:
     return message_of(Kind.RELAY, "shared", goal.round, goal.layout, goal.checksum, payload)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def decode_relay(message: bytes, held: MaskBroadcast, seed: int) -> MaskBroadcast:
     """The coming round's θ, rebuilt from the θ that is held; clients in one process that hold the same θ share it.
 

@@ -2,7 +2,7 @@
 
 Messages have the header of `frame.py`, and are refused for the same reasons. The two codecs mean here:
 
-- `packed`: 32 bits a number; symbols in as few whole bits as they need.
+- `packed`: 32 bits per number; symbols in as few whole bits as they need.
 - `context`: floats deflated by zstd, their first bytes together, then their second, and so on, because exponents repeat
   and mantissas do not; symbols range coded with one distribution for all. zstd's own bytes differ between its versions,
   and a decoder accepts only those of the version that it has.
