@@ -25,6 +25,7 @@ sync.expect.set_options(timeout=90_000)  # milliseconds: what takes one here may
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="pip install -e '.[dev]'")
 pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="no Chromium on the PATH: apt-get install chromium, or Chrome"),
+    pytest.mark.slow,
     pytest.mark.xdist_group("browser"),
 ]
 

@@ -118,6 +118,7 @@ def test_a_misspelt_notebook_is_a_mistake_in_the_call(monkeypatch, capsys):
     assert "to=x" in third
 
 
+@pytest.mark.slow
 def test_mistakes_in_a_process_of_their_own(tmp_path):
     for arguments in (["lamda=1"], ["--multirun", "hydra/launcher=nope", *TINY]):
         done = fedsparse(*arguments, cwd=tmp_path)
@@ -210,6 +211,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(refused, tmp_path):
     assert "cannot write to out=" in refused("--multirun", *TINY, "out=file/runs", "seed=0,1")
 
 
+@pytest.mark.slow
 def test_one_run_leaves_its_folder_and_nothing_else(tmp_path):
     done = fedsparse(*TINY, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -220,6 +222,7 @@ def test_one_run_leaves_its_folder_and_nothing_else(tmp_path):
     assert fedsparse(*TINY, cwd=tmp_path).stdout == done.stdout, "skipped, and reported the same"
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_every_combination_and_prints_one_table(tmp_path):
     out = tmp_path / 'it\'s ${a} "sweep" (ü)=$HOME'
     done = fedsparse(*TINY, "lam=0,1.5", "seed=0,1", f"out={out}", "hydra.launcher.n_jobs=2", "-m", cwd=tmp_path)
@@ -231,6 +234,7 @@ def test_a_sweep_runs_every_combination_and_prints_one_table(tmp_path):
     assert "lam" in done.stdout.splitlines()[0]
 
 
+@pytest.mark.slow
 def test_a_sweep_with_a_failure_does_the_rest_and_says_so(tmp_path):
     done = fedsparse("--multirun", *TINY, "dataset=digits,nope", cwd=tmp_path)
     assert done.returncode == 1
@@ -243,6 +247,7 @@ def test_a_sweep_with_a_failure_does_the_rest_and_says_so(tmp_path):
     assert table.read_text().count("\n") == 1 + 2 + 1, "two rounds of the one, one line for the other"
 
 
+@pytest.mark.slow
 def test_a_target_that_is_missed_is_one_line_at_the_end(tmp_path):
     done = fedsparse(*TINY, "target_bpp=0.01", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -250,6 +255,7 @@ def test_a_target_that_is_missed_is_one_line_at_the_end(tmp_path):
     assert "Warning" not in done.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_rounds_and_the_same_command_goes_on(tmp_path):
     arguments = [*TINY[:-2], "rounds=400", "device=cpu"]
     process = subprocess.Popen(
@@ -272,6 +278,7 @@ def test_ctrl_c_keeps_the_rounds_and_the_same_command_goes_on(tmp_path):
     assert len(History.from_csv(history.read_text())) == kept + 1
 
 
+@pytest.mark.slow
 def test_the_doctor_reports(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my data").mkdir()
@@ -288,6 +295,7 @@ def test_the_doctor_reports(tmp_path, monkeypatch, capsys):
     assert "FAIL  folder of runs" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "fedsparse", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path

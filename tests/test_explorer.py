@@ -65,6 +65,7 @@ def test_a_convolution_is_shown_kernel_by_kernel():
     assert layer_picture(mask, (4, 6)).tolist() == np.arange(24).reshape(4, 6).tolist()
 
 
+@pytest.mark.slow
 def test_a_study_stores_what_the_explorer_needs(tmp_path, monkeypatch, tiny):
     monkeypatch.chdir(tmp_path)
     common = {n: getattr(tiny, n) for n in ("model", "width", "clients", "rounds", "local_epochs", "train_size")}
@@ -164,6 +165,7 @@ def test_an_error_at_one_position_is_shown_there_and_only_there(monkeypatch):
     assert "λ = 3:" in shown.view.value
 
 
+@pytest.mark.slow
 def test_the_button_trains_a_missing_lam(tiny, monkeypatch):
     shown = widget.Explorer(replace(SWEEP, experiment=tiny), 3.0)
     shown.number.value = 4.5

@@ -454,6 +454,7 @@ class Started:
         Started.spoil(serve(InProcessGrid(config, link=link), experiment, settings).folder)
 
 
+@pytest.mark.slow
 def test_a_simulation_is_made_each_time_and_compared_down_to_theta(tiny, monkeypatch):
     from fedsparse.flower import command as simulation
 
@@ -508,11 +509,13 @@ def test_the_app_has_every_setting_with_its_default():
     }
 
 
+@pytest.mark.slow
 def test_nothing_of_flower_is_loaded_with_fedsparse():
     code = "import sys, fedsparse; assert not [m for m in sys.modules if m.split('.')[0] in ('flwr', 'ray')]"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+@pytest.mark.slow
 def test_a_client_loads_neither_what_draws_nor_what_serves():
     heavy = "('ray', 'matplotlib', 'pandas', 'hydra', 'torchvision')"
     code = f"import sys, fedsparse.flower.client_app; assert not (set({heavy}) & set(sys.modules)), sys.modules"
