@@ -1,7 +1,6 @@
 """`Experiment`: every setting of a federation, once: type, default, allowed values, one line of help.
 
-The command line, the notebooks' parameter cells, slider ranges, docs/settings.md and validation all read this one
-schema. Settings are checked when an `Experiment` is made, so one that exists is one that can be run.
+All else reads this one schema. Settings are checked when an `Experiment` is made: one that exists can be run.
 """
 
 import difflib
@@ -230,8 +229,8 @@ class Experiment:
     def key(self) -> str:
         """Name of the run folder: a readable slug, and a hash of the settings that differ from their defaults.
 
-        `rounds` and `out` are left out: more rounds, or another place, is the same run gone further. Because defaults
-        are left out too, a setting that is added later does not rename old runs.
+        `rounds` and `out` are left out: more rounds, or another place, is the same run. Defaults are left out too, so
+        that a new setting does not rename old runs.
         """
         changed = {k: v for k, v in self.settings.items() if k not in ("rounds", "out") and v != SETTINGS[k].default}
         digest = hashlib.blake2b(json.dumps(changed, sort_keys=True).encode(), digest_size=4).hexdigest()
@@ -248,8 +247,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper-cifar10": PAPER | {"dataset": "cifar10", "model": "conv6"},
     "paper-cifar100": PAPER | {"dataset": "cifar100", "model": "conv10", "rounds": 400},
 }
-"""`demo`: digits, regularized, in half a minute. The others: the papers' settings where they are known: network,
-rounds, batch and frozen constant from FedPM's published code, the start at θ = ½ from arXiv 2309.10834."""
+"""`paper-…`: network, rounds, batch and frozen constant of FedPM's published code; θ = ½ first as in 2309.10834."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
