@@ -313,19 +313,21 @@ def test_a_saving_in_bytes_survives(tmp_path):
     assert "are not there in entropy." in survives(found, "cifar10"), "0.3 of entropy, 0.35 of bytes"
 
 
-def test_nothing_is_saved_where_nothing_is_learned(tmp_path):
+def nine_tenths_saved(case, accuracy):
+    """Rows of the small scale in which every λ above 0 saves 0.9 bpp of entropy, at this accuracy everywhere."""
     scale = SCALES["small"]
-    lams = (0.0, *scale.lams["cifar100"])
-    rows = [(scale.experiment("cifar100", lam=v), result(0.01, 1 - 0.9 * (v > 0), 0.1)) for v in lams]
-    record = made_up(tmp_path, rows)
+    experiments = [scale.experiment(case, lam=lam) for lam in (0.0, *scale.lams[case])]
+    return [(e, result(accuracy, 1 - 0.9 * (e.lam > 0), 0.1)) for e in experiments]
+
+
+def test_nothing_is_saved_where_nothing_is_learned(tmp_path):
+    record = made_up(tmp_path, nine_tenths_saved("cifar100", 0.01))
     assert judged(record, "cifar100", "CIFAR-100, iid").word == "undecided"
     assert "at equal accuracy: none" in judged(record, "five times").numbers
 
 
 def test_a_schedule_of_ours_is_not_the_papers(tmp_path):
-    scale = SCALES["small"]
-    lams = (0.0, *scale.lams["mnist-warm-up"])
-    rows = [(scale.experiment("mnist-warm-up", lam=v), result(0.9, 1 - 0.9 * (v > 0), 0.1)) for v in lams]
+    rows = nine_tenths_saved("mnist-warm-up", 0.9)
     record = made_up(tmp_path, rows)
     assert judged(record, "late λ", "MNIST, λ warmed up, iid").word == "reached"
     five = judged(record, "five times")
