@@ -4,17 +4,20 @@ A command is a module with `main(argv) -> int`, imported when it is called. Its 
 its function `details` returns, if it has one. It raises its errors; here, each becomes one line and an exit code.
 """
 
+import ast
 import importlib
 import inspect
-import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import ModuleType
 
+from fedsparse import __version__
 from fedsparse.errors import FedsparseError, SettingError
-from fedsparse.experiment import nearest
+from fedsparse.setting import nearest
+from fedsparse.tools import screen
 from fedsparse.tools.overrides import FORM
 
 COMMANDS = {
@@ -32,13 +35,11 @@ RESUMING = ("notebook", "study", "reproduce")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns its exit code: 0 done, 1 an outcome that is not as it should be, 2 a mistake in the call
-    or the data, 130 interrupted."""
+    """Run a command; returns its exit code: 0 done, 1 an outcome that is not as it should be, 2 a mistake in the call,
+    the data or the machine, 130 interrupted."""
     arguments = sys.argv[1:] if argv is None else list(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whatever the command has started is stopped with it
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may know no Greek letters
+    screen.prepare()
     try:
         code = _dispatch(arguments)
         sys.stdout.flush()
@@ -49,23 +50,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package == "fedsparse":
             raise
-        return _mistake(f"{package} is not installed; python -m fedsparse doctor says what needs it")
+        return _mistake(f"{package} is not installed: {_installation(package)}")
     except BrokenPipeError:  # the reader has seen enough, as `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        screen.give_up_on_output()
         return 0
+    except OSError as error:
+        screen.give_up_on_output()
+        return _mistake(f"{error.filename or 'the output'}: {error.strerror or error}")
+    except MemoryError:
+        return _mistake("the memory does not suffice; what was finished before is kept")
     except KeyboardInterrupt:
-        resumes = not arguments or arguments[0] not in COMMANDS or arguments[0] in RESUMING
-        more = "; every finished round is kept, and the same command goes on from there" if resumes else ""
-        print(f"\nfedsparse: stopped{more}", file=sys.stderr)
-        return 130
+        return _stopped(arguments)
 
 
 def _dispatch(arguments: Sequence[str]) -> int:
+    if "--version" in arguments:
+        print(f"fedsparse {__version__}")
+        return 0
     command = arguments[0] if arguments and "=" not in arguments[0] and not arguments[0].startswith("-") else ""
     if command and command not in COMMANDS:
         hint = nearest(command, COMMANDS) or f"; {FORM}, as in lam=1"
         raise SettingError(f"no command {command!r}{hint}")
-    module = importlib.import_module(COMMANDS[command][0] if command else TRAIN)
+    with _ending_at_once(arguments):
+        module = importlib.import_module(COMMANDS[command][0] if command else TRAIN)
     rest = arguments[1:] if command else arguments
     if {"-h", "--help"} & set(rest):
         print(_help(module))
@@ -73,8 +80,22 @@ def _dispatch(arguments: Sequence[str]) -> int:
     return module.main(rest)
 
 
+@contextmanager
+def _ending_at_once(arguments: Sequence[str]) -> Iterator[None]:
+    """Ctrl-C ends the process here: while modules load there is nothing to lose, and they may take it for an error."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(_stopped(arguments)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _help(module: ModuleType) -> str:
-    parts = [inspect.cleandoc(module.__doc__ or "")]
+    # `python -OO` leaves no docstring in the module, but the file still has it.
+    summary = module.__doc__ or ast.get_docstring(ast.parse(inspect.getsource(module))) or ""
+    parts = [inspect.cleandoc(summary)]
     if module.__name__ == TRAIN:
         lines = [f"    python -m fedsparse {name:<12}{what}" for name, (_, what) in COMMANDS.items()]
         parts.append("\n".join(["Commands, each with a --help of its own:", *lines]))
@@ -83,10 +104,26 @@ def _help(module: ModuleType) -> str:
     return "\n\n".join(parts)
 
 
+def _installation(package: str) -> str:
+    from fedsparse.tools.doctor import OPTIONAL
+
+    extra = next((extra for extra, packages in OPTIONAL.items() if package in packages), "")
+    return f"pip install 'fedsparse[{extra}]'" if extra else "python -m fedsparse doctor says what else is missing"
+
+
 def _mistake(line: str) -> int:
-    print(f"fedsparse: {line}", file=sys.stderr)
+    with suppress(OSError):
+        print(f"fedsparse: {line}", file=sys.stderr)
     return 2
 
 
+def _stopped(arguments: Sequence[str]) -> int:
+    resumes = not arguments or arguments[0] not in COMMANDS or arguments[0] in RESUMING
+    more = "; every finished round is kept, and the same command goes on from there" if resumes else ""
+    print(f"\nfedsparse: stopped{more}", file=sys.stderr, flush=True)
+    return 130
+
+
 if __name__ == "__main__":
+    screen.require_utf8()
     sys.exit(main())

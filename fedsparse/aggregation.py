@@ -33,9 +33,11 @@ class Aggregated(NamedTuple):
     """The server's next state."""
     measures: dict[str, float]
     """Means over the clients of what was measured on their updates; λ of the round."""
-    uplink: list[int]
-    """Bytes of each update that was used."""
+    uplink: dict[int, int]
+    """Bytes of each update that was used, by client."""
     rejected: list[Rejected]
+    of_client: dict[int, dict[str, float]]
+    """What was measured on each update that was used, by client."""
 
 
 class Aggregator(Protocol):
@@ -50,7 +52,7 @@ A = TypeVar("A", bound=Aggregator)
 
 def collect(
     updates: Iterable[tuple[int, bytes]], empty: Callable[[], A], min_updates: int = 0
-) -> tuple[A, list[int], list[Rejected]]:
+) -> tuple[A, dict[int, int], list[Rejected]]:
     """Count the updates of a round as they arrive.
 
     Args:
@@ -59,20 +61,20 @@ def collect(
         min_updates: with fewer usable updates than this all are rejected, and the result is empty.
 
     Returns:
-        The aggregator, the bytes of each update that it counted, and the updates that were rejected.
+        The aggregator, the bytes of each update that it counted, by client, and the updates that were rejected.
     """
-    aggregator, used, rejected = empty(), list[tuple[int, int]](), list[Rejected]()
+    aggregator, used, rejected = empty(), dict[int, int](), list[Rejected]()
     for client, update in updates:
         try:
             aggregator.add(client, update)
         except MessageError as error:
             rejected.append(Rejected(client, len(update), error))
         else:
-            used.append((client, len(update)))
+            used[client] = len(update)
     if len(used) < min_updates:
         too_few = TooFewUpdates(f"{len(used)} usable updates in this round, and the minimum is {min_updates}")
-        return empty(), [], rejected + [Rejected(client, size, too_few) for client, size in used]
-    return aggregator, [size for _, size in used], rejected
+        return empty(), {}, rejected + [Rejected(client, size, too_few) for client, size in used.items()]
+    return aggregator, used, rejected
 
 
 @dataclass
@@ -90,7 +92,8 @@ class MaskAggregator:
     weights: dict[int, int] = field(default_factory=dict)
     choices: dict[int, shared_randomness.Choice] = field(default_factory=dict)
     """What each client chose, if masks are coded with shared randomness: what a relay passes on."""
-    measures: list[dict[str, float]] = field(default_factory=list)
+    measures: dict[int, dict[str, float]] = field(default_factory=dict)
+    """By client: what was measured on its mask."""
 
     def __post_init__(self) -> None:
         self.ones = np.zeros(self.broadcast.layout.n, np.int64)
@@ -111,7 +114,7 @@ class MaskAggregator:
         if self.seed is not None:
             self.choices[client] = shared_randomness.choice_of(mask_body(update), len(mask))
         np.add(self.ones, self.weights[client], out=self.ones, where=mask.astype(bool))
-        self.measures.append(self._measure(mask, report))
+        self.measures[client] = self._measure(mask, report)
 
     def merge(self, other: "MaskAggregator") -> None:
         """Count all that another aggregator has counted: sums of masks are sums, so a tree of them ends as one.
@@ -127,7 +130,7 @@ class MaskAggregator:
         self.ones += other.ones
         self.weights |= other.weights
         self.choices |= other.choices
-        self.measures += other.measures
+        self.measures |= other.measures
 
     def _measure(self, mask: np.ndarray, report: Report) -> dict[str, float]:
         return {
@@ -147,5 +150,5 @@ class MaskAggregator:
 
     def means(self) -> dict[str, float]:
         """Mean over the masks of what was measured on each; `math.fsum` keeps it free of their order."""
-        count = len(self.measures)
-        return {name: math.fsum(m[name] for m in self.measures) / count for name in self.measures[0]} if count else {}
+        every = list(self.measures.values())
+        return {name: math.fsum(m[name] for m in every) / len(every) for name in every[0]} if every else {}

@@ -101,7 +101,7 @@ def train_locally(
 
     if experiment.optimizer_state == "kept":
         client.memory["optimizer"] = optimizer.state_dict()["state"]
-    return values.detach(), mean_loss(losses, values.detach(), client, round, lr)
+    return values.detach(), mean_loss(losses, values.detach(), client, round, lr, penalty is not None)
 
 
 def batches(client: Client, experiment: Experiment, round: int) -> Iterator[Tensor]:
@@ -112,11 +112,15 @@ def batches(client: Client, experiment: Experiment, round: int) -> Iterator[Tens
         yield from shuffled.split(experiment.batch_size)
 
 
-def mean_loss(losses: list[Tensor], values: Tensor, client: Client, round: int, lr: float) -> float:
+def mean_loss(
+    losses: list[Tensor], values: Tensor, client: Client, round: int, lr: float, regularized: bool
+) -> float:
     """The mean over the steps. Raises `RunError` if it, or one of the values, is no longer a finite number."""
     mean = torch.stack(losses).mean()
     if not (torch.isfinite(mean) & ~values.isnan().any()):
-        raise RunError(f"training diverged at client {client.index} in round {round}: try a learning rate below {lr:g}")
+        smaller = "try a smaller λ, or " if regularized else "try "
+        where = f"training diverged at client {client.index} in round {round}"
+        raise RunError(f"{where}: {smaller}a learning rate below {lr:g}")
     return mean.item()
 
 

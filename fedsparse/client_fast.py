@@ -86,7 +86,7 @@ class TrainStep:
         if self.experiment.optimizer_state == "kept":
             state = self.optimizer.state[self.scores].items()
             client.memory["optimizer"] = {0: {name: buffer.clone() for name, buffer in state}}
-        return self.scores.clone(), mean_loss(losses, self.scores, client, round, self.experiment.lr)
+        return self.scores.clone(), mean_loss(losses, self.scores, client, round, self.experiment.lr, lam > 0)
 
     def _graph(self) -> "Graph":
         """The step with, or without, the regularizer: captured when it is first needed."""

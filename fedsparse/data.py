@@ -1,7 +1,9 @@
 """Data sets as plain tensors: digits is embedded, others come through torchvision or from your own .npz."""
 
+import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,14 @@ import torch
 from torch import Tensor
 
 from fedsparse.errors import DataError
-from fedsparse.experiment import TORCHVISION_DATASETS, nearest
+from fedsparse.experiment import TORCHVISION_DATASETS
 from fedsparse.randomness import permutation
+from fedsparse.setting import nearest
 
 CLASSES = {"digits": 10, "mnist": 10, "fashionmnist": 10, "kmnist": 10, "emnist": 47, "cifar10": 10, "cifar100": 100}
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+TRAINING = ARRAYS[:2]
+EMNIST_PARTS = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")
 
 
 @dataclass(frozen=True)
@@ -61,16 +66,19 @@ def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 
         DataError: no such set, a file that is damaged or does not hold what it should, a failed download; the message
             says which file belongs where.
     """
-    root = Path(root).expanduser()
+    root = Path(os.path.expanduser(root))
     file = root / f"{name}.npz"
+    there = os.path.exists(file)
+    if name == "digits" and there:
+        raise DataError(f"{file} has the name of the set that comes with scikit-learn: rename it to use it")
     if name == "digits":
         arrays, source = _digits(), "scikit-learn digits, 1,797 images"
-    elif file.exists():
+    elif there:
         arrays, source = _npz(file), f"{name} from {file.name}"
     elif name in TORCHVISION_DATASETS:
         arrays, source = _torchvision(name, root), f"real {name.upper()}"
     else:
-        known = [*CLASSES, *sorted(p.stem for p in root.glob("*.npz"))]
+        known = [*CLASSES, *sorted({p.stem for p in root.glob("*.npz")} - set(CLASSES))]
         raise DataError(f"dataset={name!r}: no {file}, and not one of {', '.join(known)}{nearest(name.lower(), known)}")
     x_train, y_train, x_test, y_test = _checked(name, CLASSES.get(name), *arrays)
     classes = CLASSES.get(name) or int(y_train.max()) + 1
@@ -86,16 +94,17 @@ def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 
 
 
 def load_file(file: Path, classes: int) -> Dataset:
-    """A site's own data: an .npz as in `load`, whose labels are below `classes`; not every class has to occur.
+    """A site's own training data: an .npz as in `load`, whose labels are below `classes`; not every class has to occur.
+
+    The test set is empty: no site is asked for one, and what the file holds of it is not read.
 
     Raises:
         DataError: no such file, or one that does not hold what it should.
     """
-    if not file.exists():
-        raise DataError(f"no {file}: it must hold {', '.join(ARRAYS)}")
-    arrays = _checked(file.stem, classes, *_npz(file))
-    tensors = {a: torch.from_numpy(v) for a, v in zip(ARRAYS, arrays, strict=True)}
-    return Dataset(file.stem, **tensors, classes=classes, source=f"{file.stem} from {file.name}")
+    if not os.path.exists(file):
+        raise DataError(f"no {file}: it must hold {', '.join(TRAINING)}")
+    x, y = map(torch.from_numpy, _checked(file.stem, classes, *_npz(file, TRAINING)))
+    return Dataset(file.stem, x, y, x[:0], y[:0], classes, f"{file.stem} from {file.name}")
 
 
 def _digits() -> list[np.ndarray]:
@@ -107,15 +116,38 @@ def _digits() -> list[np.ndarray]:
     return [images[~test], bunch.target[~test], images[test], bunch.target[test]]
 
 
-def _npz(file: Path) -> list[np.ndarray]:
+def _npz(file: Path, names: Sequence[str] = ARRAYS) -> list[np.ndarray]:
+    must = f"it must hold {', '.join(names)}, as numpy.savez writes them"
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            missing = [a for a in ARRAYS if a not in arrays]
-            if not missing:
-                return [arrays[a] for a in ARRAYS]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{file} is damaged, or not an npz file ({error}); make it again with numpy.savez") from None
-    raise DataError(f"{file} has no {', '.join(missing)}; it must hold {', '.join(ARRAYS)}")
+            missing = [name for name in names if name not in arrays]
+            found = [np.asarray(arrays[name]) for name in names if name not in missing]
+    except Exception as error:  # whatever is raised, the file says more
+        raise DataError(f"{file} {_flaw(file, error)}; {must}") from None
+    if missing:
+        raise DataError(f"{file} has no {', '.join(missing)}; {must}")
+    return found
+
+
+def _flaw(file: Path, error: Exception) -> str:
+    """What is wrong with a file that does not load as an npz."""
+    if isinstance(error, MemoryError):
+        return "needs more memory than there is"
+    try:
+        with open(file, "rb") as opened:
+            head = opened.read(12)
+    except OSError as unreadable:
+        return f"cannot be read ({unreadable.strerror})"
+    if head.startswith(b"\x93NUMPY"):
+        return "holds one array, as numpy.save writes it"
+    if not head.startswith(b"PK"):
+        return f"is no npz file: it begins with {head.decode('latin1')!r}" if head else "is empty"
+    try:
+        with zipfile.ZipFile(file) as archive:
+            whole = archive.testzip() is None
+    except Exception:  # as many kinds as there are ways to damage it
+        whole = False
+    return "holds Python objects in place of numbers" if whole else "is cut off or damaged"
 
 
 def _torchvision(name: str, root: Path) -> list[np.ndarray]:
@@ -123,17 +155,15 @@ def _torchvision(name: str, root: Path) -> list[np.ndarray]:
 
     cls = {
         c.lower(): getattr(datasets, c) for c in ("MNIST", "FashionMNIST", "KMNIST", "EMNIST", "CIFAR10", "CIFAR100")
-    }
+    }[name]
     options = {"split": "balanced"} if name == "emnist" else {}
     arrays: list[np.ndarray] = []
     for train in (True, False):
         try:
-            part = cls[name](root, train=train, download=True, **options)
-        except (OSError, RuntimeError, EOFError, zlib.error) as error:
-            raise DataError(
-                f"could not load or download {name} ({_one_line(error)}); {_by_hand(cls[name], root)}"
-            ) from None
-        arrays += [np.asarray(part.data), np.asarray(part.targets)]
+            part = cls(root, train=train, download=True, **options)
+            arrays += [np.asarray(part.data), np.asarray(part.targets)]
+        except Exception as error:  # on damaged files torchvision raises almost anything
+            raise DataError(f"could not load or download {name} ({_one_line(error)}); {_advice(cls, root)}") from None
     return arrays
 
 
@@ -141,23 +171,37 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _by_hand(cls: Any, root: Path) -> str:
-    """Which file belongs where, for a machine without a network."""
+def _advice(cls: Any, root: Path) -> str:
+    """Why the files that are there are not taken, or, for a machine without a network, which file belongs where."""
+    from torchvision.datasets.utils import check_md5
+
+    folder, unpacked = root / cls.__name__ / "raw", []
     if hasattr(cls, "filename"):  # CIFAR
-        names, folder = [cls.filename], root
-    else:  # MNIST and its kin, of which EMNIST is one archive
-        urls = [cls.url] if hasattr(cls, "url") else [url for url, _ in cls.resources]
-        names, folder = [Path(url).name for url in urls], root / cls.__name__ / "raw"
-    return f"put {', '.join(names)} into {folder}, or {', '.join(ARRAYS)} into {root / (cls.__name__.lower() + '.npz')}"
+        folder, packed = root, {cls.filename: cls.tgz_md5}
+    elif hasattr(cls, "url"):  # EMNIST, one archive of every split
+        packed = {Path(cls.url).name: cls.md5}
+        unpacked = [f"emnist-balanced-{part}-ubyte" for part in EMNIST_PARTS]
+    else:
+        packed = {Path(url).name: md5 for url, md5 in cls.resources}
+        unpacked = [name.removesuffix(".gz") for name in packed]
+    if unpacked and all((folder / name).is_file() for name in unpacked):
+        return f"{', '.join(unpacked)} in {folder} are damaged: remove them"
+    if other := [
+        name for name, md5 in packed.items() if (folder / name).is_file() and not check_md5(folder / name, md5)
+    ]:
+        way = f"; unpacked into this folder, {', '.join(unpacked)} are taken without one" if unpacked else ""
+        return f"in {folder}, {', '.join(other)} lies with another checksum than torchvision's{way}"
+    own = root / f"{cls.__name__.lower()}.npz"
+    return f"put {', '.join(packed)} into {folder}, or {', '.join(ARRAYS)} into {own}"
 
 
-def _checked(name: str, classes: int | None, x_train, y_train, x_test, y_test) -> list[np.ndarray]:
-    """The four arrays in one form: images (N, C, H, W) uint8, labels int64 in 0 … classes−1.
+def _checked(name: str, classes: int | None, *arrays: np.ndarray) -> list[np.ndarray]:
+    """Images and labels, one split after the other, in one form: (N, C, H, W) uint8, and int64 in 0 … classes−1.
 
     Without a number of classes, every class has to occur.
     """
     images, labels = [], []
-    for split, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
+    for split, x, y in zip(("train", "test"), arrays[::2], arrays[1::2], strict=False):
         if x.dtype != np.uint8 or x.ndim not in (3, 4) or not len(x):
             raise DataError(
                 f"{name}: x_{split} is {x.dtype} {x.shape}; images are uint8 (N, H, W) or (N, H, W, channels)"
@@ -172,11 +216,11 @@ def _checked(name: str, classes: int | None, x_train, y_train, x_test, y_test) -
             )
         images.append(np.ascontiguousarray(x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)))
         labels.append(y.astype(np.int64))
-    if images[0].shape[1:] != images[1].shape[1:]:
+    if images[0].shape[1:] != images[-1].shape[1:]:
         raise DataError(f"{name}: training images are {images[0].shape[1:]}, test images {images[1].shape[1:]}")
     classes = classes or len(np.unique(labels[0]))
-    for split, y in zip(("train", "test"), labels, strict=True):
+    for split, y in zip(("train", "test"), labels, strict=False):
         if y.min() < 0 or y.max() >= classes:
             bad = y.min() if y.min() < 0 else y.max()
             raise DataError(f"{name}: y_{split} has label {bad}; with {classes} classes labels are 0 to {classes - 1}")
-    return [images[0], labels[0], images[1], labels[1]]
+    return [array for split in zip(images, labels, strict=True) for array in split]

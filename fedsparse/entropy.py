@@ -5,7 +5,7 @@ shared randomness could reach; `bpp_uplink` and `bpp_downlink` are measured. The
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,7 +50,7 @@ def kl_divergence(q: Tensor | np.ndarray, p: Tensor | np.ndarray) -> float:
     return nats.mean().item() / math.log(2)
 
 
-def mean_bpp(sizes: Sequence[int], n: int) -> float:
+def mean_bpp(sizes: Collection[int], n: int) -> float:
     """Mean size of messages, given in bytes, in bits per each of n parameters; 0 if there are none."""
     return 8 * sum(sizes) / max(1, len(sizes)) / n
 

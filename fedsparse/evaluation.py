@@ -4,6 +4,7 @@ Trained weights have one way: all three are the same number.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,7 +65,7 @@ def evaluate(
     seed: int,
     round: int,
     label_counts: np.ndarray,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Accuracy of θ on images: three ways, and of the expected network client by client.
 
     Args:
@@ -74,8 +75,8 @@ def evaluate(
 
     Returns:
         `accuracy`: mean over 3 sampled masks; `accuracy_expected`: weights θ ⊙ w; `accuracy_threshold`: θ > ½;
-        `accuracy_client_mean`, `accuracy_client_worst`: of `client_accuracies` over the whole population, for θ ⊙ w;
-        NaN if it is not known what clients hold.
+        `accuracy_clients`: `client_accuracies` over the whole population, for θ ⊙ w, empty if it is not known what
+        clients hold; `accuracy_client_mean` and `accuracy_client_worst`, NaN then.
     """
     device = images.device
     if isinstance(theta, Weights):
@@ -95,4 +96,5 @@ def evaluate(
         "accuracy_threshold": threshold,
         "accuracy_client_mean": float(np.nanmean(clients)) if len(clients) else math.nan,
         "accuracy_client_worst": float(np.nanmin(clients)) if len(clients) else math.nan,
+        "accuracy_clients": clients,
     }

@@ -3,58 +3,30 @@
 `Federation.round` is one round of federated learning, start to end.
 """
 
+import logging
 import math
 import time
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
-import fedsparse
 from fedsparse import algorithms, data, models
-from fedsparse.algorithms.lambda_schedule import missed_target
+from fedsparse.algorithms.state import unpacked
 from fedsparse.entropy import Ledger
 from fedsparse.errors import RunError, TargetWarning
 from fedsparse.evaluation import evaluate
 from fedsparse.experiment import Experiment
 from fedsparse.history import ACCURACIES, COLUMNS, History
-from fedsparse.population import ClientBackend, Population, sample_cohort, surviving_clients
+from fedsparse.population import WHOLE, ClientBackend, Population, sample_cohort, surviving_clients
 from fedsparse.run_folder import RunFolder
+from fedsparse.runs import Run, versions
 from fedsparse.threads import keep_freed_memory
-from fedsparse.wire.network_file import TrainedNetwork, encode, load_network
+from fedsparse.wire.network_file import encode
 
-
-@dataclass(frozen=True)
-class Run:
-    """A run that is there, whole: its history, and its network as one file."""
-
-    experiment: Experiment
-    folder: Path
-    history: History
-
-    @property
-    def network(self) -> TrainedNetwork:
-        """The thresholded network, read from `network.fsp`."""
-        return load_network(self.folder / "network.fsp")
-
-    @property
-    def network_bytes(self) -> int:
-        """Size of `network.fsp`."""
-        return (self.folder / "network.fsp").stat().st_size
-
-    @property
-    def note(self) -> str:
-        """One line on why `target_bpp` was not met; empty if it was, or if there is none."""
-        return missed_target(self.experiment, self.history)
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """Of fedsparse, torch and numpy, as of the last round that was done."""
-        return (RunFolder(self.experiment).load() or {}).get("versions", {})
+log = logging.getLogger("fedsparse")
 
 
 class Federation:
@@ -91,6 +63,9 @@ class Federation:
         self.algorithm = algorithms.make(experiment, self.network)
         self.state = self.algorithm.init()
         self.history = History()
+        self.client_measures: dict[int, dict[str, float]] = {}
+        """Of the last round, by client whose update was used: bytes both ways, and what was measured on the update;
+        `accuracy` on the classes that it holds, where the round was evaluated."""
 
     def round(self) -> Mapping[str, Any]:
         """One round; returns its row of history."""
@@ -108,20 +83,26 @@ class Federation:
         updates = self.clients.exchange(number, delivered, self.algorithm.local_update)
 
         # The server decodes and aggregates the updates as they arrive.
-        state, measures, ledger.uplink, rejected = self.algorithm.aggregate(self.state, updates, self.min_updates)
-        for update in rejected:
+        done = self.algorithm.aggregate(self.state, updates, self.min_updates)
+        for update in done.rejected:
             self.clients.report_rejected(update)
-        self.state = state
+        self.state, ledger.uplink = done.state, list(done.uplink.values())
 
         scheduled = number % e.evaluate_every == 0 or number == e.rounds
         accuracies = self.evaluate() if scheduled else {}
-        row = {"round": number, **accuracies, **measures, **ledger.rates(), "cohort": len(ledger.uplink)}
+        of_clients = accuracies.pop("accuracy_clients", ())
+        self.client_measures = {
+            k: {"downlink_bytes": len(messages[k]), "uplink_bytes": size, **done.of_client[k]}
+            | ({"accuracy": float(of_clients[k])} if k < len(of_clients) else {})
+            for k, size in done.uplink.items()
+        }
+        row = {"round": number, **accuracies, **done.measures, **ledger.rates(), "cohort": len(ledger.uplink)}
         seconds = {"seconds": time.perf_counter() - began}
         self.history.rows.append(dict.fromkeys(COLUMNS, math.nan) | row | seconds)
         return self.history.last
 
-    def evaluate(self) -> dict[str, float]:
-        """Accuracy on the test images of the state as it is: three ways, and for each client."""
+    def evaluate(self) -> dict[str, Any]:
+        """Accuracy on the test images of the state as it is: as `evaluation.evaluate` has it."""
         parameters, key = self.algorithm.parameters(self.state), (self.experiment.seed, self.state.round)
         return evaluate(self.network, parameters, *self.test, *key, self.clients.label_counts)
 
@@ -133,8 +114,10 @@ class Federation:
             "memory": self.clients.client_states(),
             "history": self.history.rows,
             "data": self.data,
+            "holdings": self.clients.holdings(),
+            "min_updates": self.min_updates,
             "precision": self.network.precision,
-            "versions": {"fedsparse": fedsparse.__version__, "torch": str(torch.__version__), "numpy": np.__version__},
+            "versions": versions(),
         }
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
@@ -143,12 +126,9 @@ class Federation:
         An evaluation that was made only because the run was to end there is taken back, so that 2 + 2 rounds leave the
         same history as 4.
         """
-        packed = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in checkpoint["state"].items()}
-        if set(packed) != set(self.state.pack()):
-            raise RunError("this run was begun by another version of fedsparse: choose another folder with out=")
-        self.state = type(self.state).unpack(packed)
+        self.state = unpacked(self.state, checkpoint)
         self.network.precision = checkpoint["precision"]  # with precision=auto, that of the machine it began on
-        self.clients.restore(checkpoint["memory"])
+        self.clients.restore(checkpoint["memory"], checkpoint.get("holdings", {}))
         self.history = History(checkpoint["history"])
         last = self.history.last["round"]
         if last % self.experiment.evaluate_every and last < self.experiment.rounds:
@@ -164,68 +144,93 @@ def run(
     experiment: Experiment,
     *,
     progress: bool = False,
+    after_round: Callable[[Federation], object] | None = None,
     client_backend: ClientBackend = Population.of,
     min_updates: int = 0,
 ) -> Run:
     """Do a run, go on with one that was cut off, or return one that is finished.
 
     Its folder `<out>/<key>/` is brought up to date after every round; stopped at any moment and called again, the run
-    ends the same as if never stopped.
+    ends the same as if never stopped. Every round is logged by the logger `fedsparse`, at level INFO.
 
     Args:
         experiment: what to run.
         progress: show a bar on standard error, with accuracy and bits per parameter.
+        after_round: called with the federation when a round is done and kept, for loggers (`history.last`,
+            `client_measures`) and early stopping: if it returns something true the run ends there, resumable.
         client_backend: how the server reaches its clients; by default they are all in this process.
         min_updates: usable updates of a round below which θ, or the weights, stay as they are.
 
     Raises:
         FedsparseError: bad data, a folder that cannot be written or is in use, training that diverged; a run that has
-            more rounds already, or was made with other data of the same name.
+            more rounds already, or was made with other settings, other data of that name, or other images at a client.
 
     Warns:
         TargetWarning: the rate did not settle at `target_bpp`; the same line is the run's `note`.
     """
     with RunFolder(experiment) as folder:
         saved = folder.load()
-        if saved and len(saved["history"]) > experiment.rounds:
-            longer = f"{folder.path} has {len(saved['history'])} rounds already"
-            raise RunError(f"{longer}: ask for as many or more, or choose another folder with out=")
         dataset = data.load(experiment.dataset, experiment.data_root, experiment.train_size, experiment.seed)
-        if saved and saved["data"] != dataset.fingerprint():
-            raise RunError(f"{folder.path} was made with other data of that name: choose another folder with out=")
-        if saved and len(saved["history"]) == experiment.rounds and folder.complete():
-            return Run(experiment, folder.path, History(saved["history"]))
+        if saved and len(saved["history"]) == experiment.rounds and folder.intact(saved):
+            clients = client_backend(experiment, dataset, torch.device("cpu"))
+            _check_same(folder, saved, dataset.fingerprint(), clients.holdings(), min_updates)
+            return Run(experiment, folder.path, History(saved["history"]), saved["versions"])
         keep_freed_memory()
         federation = Federation(experiment, dataset, client_backend, min_updates)
+        if saved:
+            _check_same(folder, saved, federation.data, federation.clients.holdings(), min_updates)
+            federation.restore(saved)
         folder.write_config()
         if saved:
-            federation.restore(saved)
-            _write_results(federation, folder)
-        for _ in _bar(federation, progress):
-            federation.round()
-            _write_results(federation, folder)
-            folder.save(federation.checkpoint())  # last: a round counts as done once all its files are there
+            _keep(federation, folder)
+        _rounds(federation, folder, progress, after_round)
         federation.check_frozen()
-    done = Run(experiment, folder.path, federation.history)
+    done = Run(experiment, folder.path, federation.history, versions())
     if done.note:
         warnings.warn(done.note, TargetWarning, stacklevel=2)
     return done
 
 
-def _write_results(federation: Federation, folder: RunFolder) -> None:
+def _check_same(
+    folder: RunFolder, saved: Mapping[str, Any], fingerprint: int, holdings: Mapping[str, int], min_updates: int
+) -> None:
+    """Raises `RunError` unless what is in a folder is this very run, as far as its settings do not say."""
+    before = saved.get("holdings", holdings)
+    changed = [name for name, held in holdings.items() if before.get(name, held) != held]
+    wrong = ""
+    if saved["data"] != fingerprint:
+        wrong = "with other data of that name"
+    elif changed or (WHOLE in before) != (WHOLE in holdings):
+        wrong = f"with other images at {', '.join(changed) or WHOLE}"
+    elif max(1, saved.get("min_updates", min_updates)) != max(1, min_updates):
+        wrong = f"with min_updates={saved['min_updates']}"
+    if wrong:
+        raise RunError(f"{folder.path} was made {wrong}: choose another folder with out=")
+
+
+def _keep(federation: Federation, folder: RunFolder) -> None:
+    """Bring the folder up to date; the checkpoint is last: a round counts as done once all its files are there."""
     parameters = federation.algorithm.parameters(federation.state)
     folder.write("network.fsp", encode(federation.network.architecture, parameters))
     folder.write("history.csv", federation.history.to_csv().encode())
+    folder.save(federation.checkpoint())
 
 
-def _bar(federation: Federation, progress: bool) -> Iterator[int]:
-    """The rounds that are still to do, with a bar over all of them."""
+def _rounds(
+    federation: Federation, folder: RunFolder, progress: bool, after_round: Callable[[Federation], object] | None
+) -> None:
+    """The rounds that are still to do, with a bar over all of them, until `after_round` ends them."""
     from tqdm import tqdm
 
-    done, rounds = len(federation.history), federation.experiment.rounds
-    with tqdm(total=rounds, initial=done, unit="round", disable=not progress) as bar:
-        for number in range(done + 1, rounds + 1):
-            yield number
-            last = federation.history.last
+    e, history = federation.experiment, federation.history
+    with tqdm(total=e.rounds, initial=len(history), unit="round", disable=not progress) as bar:
+        while len(history) < e.rounds:
+            federation.round()
+            _keep(federation, folder)
+            known = (f", accuracy {r['accuracy']:.3f}" for r in reversed(history.rows) if not math.isnan(r["accuracy"]))
+            measured = f"up {history.last['bpp_uplink']:.3f} bpp" + next(known, "")
+            log.info("%s: round %d of %d, %s", e.key, len(history), e.rounds, measured)
             bar.update()
-            bar.set_postfix_str(f"accuracy {last['accuracy']:.3f}, up {last['bpp_uplink']:.3f} bpp")
+            bar.set_postfix_str(measured)
+            if after_round and after_round(federation):
+                break

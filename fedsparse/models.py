@@ -26,9 +26,17 @@ CHANNELS = {
 }
 
 
+MOST = 4096
+"""The largest side of an image, and the largest number of classes: what a file may ask a reader to build."""
+
+
 @dataclass(frozen=True)
 class Architecture:
-    """All that is needed to rebuild a network with its random weights: what `network.fsp` holds beside the mask."""
+    """All that is needed to rebuild a network with its random weights: what `network.fsp` holds beside the mask.
+
+    Raises:
+        SettingError: more classes or larger images than a file may hold.
+    """
 
     model: str
     width: float
@@ -37,6 +45,11 @@ class Architecture:
     classes: int
     init: str = "kaiming"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not all(1 <= number <= MOST for number in (*self.shape, self.classes)):
+            size = "×".join(map(str, self.shape[1:]))
+            raise SettingError(f"images of {size} pixels, {self.classes} classes: both are at least 1, at most {MOST}")
 
     def stages(self) -> list[tuple[str, tuple[int, ...]]]:
         """Every stage in order: ("conv", weight shape), ("pool", ()), ("dense", weight shape).

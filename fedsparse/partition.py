@@ -4,6 +4,7 @@ A random partition that leaves a client without images is drawn again a bounded 
 is refused with the reason.
 """
 
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -168,3 +169,9 @@ def _dealt(labels: np.ndarray, shuffled: np.ndarray, table: np.ndarray) -> list[
     """One index array per client, from (classes, clients) numbers of images."""
     pieces = _cut(_by_class(labels, shuffled), table.ravel())
     return [np.concatenate(pieces[k :: table.shape[1]]) for k in range(table.shape[1])]
+
+
+def fingerprint(parts: list[np.ndarray]) -> int:
+    """A checksum of who holds which images: of the indices of every part, and where each part ends."""
+    ends = np.cumsum([len(part) for part in parts])
+    return zlib.crc32(ends.astype("<i8").tobytes(), zlib.crc32(np.concatenate(parts).astype("<i8").tobytes()))

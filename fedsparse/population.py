@@ -15,10 +15,12 @@ from fedsparse.client import Client
 from fedsparse.data import Dataset
 from fedsparse.errors import RunError, TooFewUpdates
 from fedsparse.experiment import Experiment
-from fedsparse.partition import label_counts, split
+from fedsparse.partition import fingerprint, label_counts, split
 from fedsparse.randomness import permutation, uniforms
 from fedsparse.threads import parallel_map, worker_count
 
+WHOLE = "its clients"
+"""The name under which the whole population holds one data set, dealt to all."""
 LocalUpdate = Callable[[bytes, Client], bytes]
 """What a client makes of a message: `local_update` of an algorithm."""
 
@@ -55,8 +57,12 @@ class Clients(Protocol):
     def client_states(self) -> dict[int, dict] | None:
         """What clients remember between rounds, for the checkpoint; None if that never leaves them."""
 
-    def restore(self, client_states: dict[int, dict] | None) -> None:
-        """Give back what a checkpoint kept of it."""
+    def holdings(self) -> dict[str, int]:
+        """Checksums of who holds which images: under `WHOLE` if one data set was dealt, else by client, of those that
+        can be asked. A run goes on only with clients that hold what they held before."""
+
+    def restore(self, client_states: dict[int, dict] | None, holdings: Mapping[str, int]) -> None:
+        """Give back what a checkpoint kept of it, and tell what clients held."""
 
 
 ClientBackend = Callable[[Experiment, Dataset, torch.device], Clients]
@@ -74,6 +80,7 @@ class Population(Sequence[Client]):
         self.images, self.labels = dataset.x_train[order].to(device), dataset.y_train[order].to(device)
         self.ends = np.cumsum([len(part) for part in parts])
         self.label_counts = label_counts(dataset.y_train.numpy(), parts, dataset.classes)
+        self.fingerprint = fingerprint(parts)
         self.workers = workers
         self.clients: dict[int, Client] = {}
 
@@ -117,7 +124,11 @@ class Population(Sequence[Client]):
         """The memory of each client that has any."""
         return {index: client.memory for index, client in sorted(self.clients.items()) if client.memory}
 
-    def restore(self, client_states: dict[int, dict] | None) -> None:
+    def holdings(self) -> dict[str, int]:
+        """One checksum for all."""
+        return {WHOLE: self.fingerprint}
+
+    def restore(self, client_states: dict[int, dict] | None, holdings: Mapping[str, int]) -> None:
         """Give each client its memory back.
 
         Raises:

@@ -3,9 +3,12 @@
 The checkpoint holds all that a resume needs and is written last: the rounds that it knows of are the ones that count.
 """
 
+import contextlib
 import io
 import os
 import shutil
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +16,25 @@ import torch
 from filelock import FileLock, Timeout
 
 from fedsparse.errors import RunError
-from fedsparse.experiment import Experiment
+from fedsparse.experiment import SETTINGS, Experiment
+
+RESULTS = ("config.yaml", "history.csv", "network.fsp")
+"""The files beside the checkpoint, which has their checksums."""
 
 
 class RunFolder:
-    """`<out>/<key>/`, used by one process at a time (a context manager).
+    """`<out>/<key>/`, used by one process at a time (a context manager). A folder by an earlier key is used as it is.
 
     Raises:
         RunError: on entering, if the folder cannot be written or another process is in it.
     """
 
     def __init__(self, experiment: Experiment) -> None:
-        self.path = Path(experiment.out).expanduser() / experiment.key
+        out = Path(experiment.out).expanduser()
+        paths = [out / key for key in (experiment.key, *experiment.earlier_keys)]
+        self.path = next((path for path in paths if path.is_dir()), paths[0])
         self.experiment = experiment
+        self.checksums: dict[str, int] = {}
 
     def __enter__(self) -> "RunFolder":
         try:
@@ -40,12 +49,9 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self._lock.release()
-        if [p.name for p in self.path.iterdir()] == [".lock"]:  # nothing came of it: leave nothing behind
-            shutil.rmtree(self.path, ignore_errors=True)
-
-    def complete(self) -> bool:
-        """Whether the results are there beside the checkpoint."""
-        return all((self.path / name).exists() for name in ("config.yaml", "history.csv", "network.fsp"))
+        with contextlib.suppress(OSError):
+            if [p.name for p in self.path.iterdir()] == [".lock"]:  # nothing came of it: leave nothing behind
+                shutil.rmtree(self.path, ignore_errors=True)
 
     def write(self, name: str, content: bytes | memoryview) -> None:
         """Replace a file whole: it is the old or the new one at every moment, also after a kill or a power cut."""
@@ -57,7 +63,10 @@ class RunFolder:
                 os.fsync(file.fileno())
             os.replace(partial, self.path / name)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise RunError(f"cannot write {self.path / name}: {error.strerror or error}") from None
+        self.checksums[name] = zlib.crc32(content)
 
     def write_config(self) -> None:
         """All settings, as YAML."""
@@ -65,23 +74,57 @@ class RunFolder:
 
         self.write("config.yaml", yaml.safe_dump(self.experiment.settings, sort_keys=False).encode())
 
-    def save(self, checkpoint: dict[str, Any]) -> None:
-        """Replace the checkpoint: tensors, numbers, text, and dicts and lists of them."""
+    def save(self, checkpoint: Mapping[str, Any]) -> None:
+        """Replace the checkpoint: tensors, numbers, text, and dicts and lists of them.
+
+        With it are kept the settings, and checksums of the results that were written beside it.
+        """
         buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
+        results = {name: self.checksums[name] for name in RESULTS if name in self.checksums}
+        torch.save({**checkpoint, "settings": self.experiment.settings, "results": results}, buffer)
         self.write("checkpoint", buffer.getbuffer())
 
     def load(self) -> dict[str, Any] | None:
         """The checkpoint, or None if there is none.
 
         Raises:
-            RunError: it cannot be read; nothing is deleted.
+            RunError: it cannot be read, has other settings, or more rounds than asked for; nothing is deleted.
         """
-        file = self.path / "checkpoint"
-        if not file.exists():
+        if not (self.path / "checkpoint").exists():
             return None
+        checkpoint = read_checkpoint(self.path)
+        made = {name: f.default for name, f in SETTINGS.items()} | checkpoint.get("settings", self.experiment.settings)
+        other = [f"{name}={made[name]}" for name, value in self.experiment.identity.items() if made[name] != value]
+        if unknown := [f"{name}={value}" for name, value in made.items() if name not in SETTINGS]:
+            other += unknown
+        if other:
+            raise RunError(f"{self.path} holds a run with {', '.join(other)}: choose another folder with out=")
+        if (done := len(checkpoint["history"])) > self.experiment.rounds:
+            raise RunError(
+                f"{self.path} has {done} rounds already: ask for as many or more, or choose another folder with out="
+            )
+        return checkpoint
+
+    def intact(self, checkpoint: Mapping[str, Any]) -> bool:
+        """Whether the results beside a checkpoint are those that were written with it."""
+        known = checkpoint.get("results", {})
         try:
-            return torch.load(file, weights_only=True, map_location="cpu")
-        except Exception as error:  # torch.load raises almost anything on a damaged file
-            why = " ".join(str(error).split())[:100]
-            raise RunError(f"{file} cannot be read ({why}); move it away to begin this run again") from None
+            return all(zlib.crc32((self.path / name).read_bytes()) == known.get(name) for name in RESULTS)
+        except OSError:
+            return False
+
+
+def read_checkpoint(folder: Path) -> dict[str, Any]:
+    """The checkpoint in a run folder, which needs neither its lock nor write access.
+
+    Raises:
+        RunError: there is none, or it cannot be read.
+    """
+    file = folder / "checkpoint"
+    try:
+        return torch.load(file, weights_only=True, map_location="cpu")
+    except FileNotFoundError:
+        raise RunError(f"no run in {folder}: it has no file named checkpoint") from None
+    except Exception as error:  # torch.load raises almost anything on a damaged file
+        why = " ".join(str(error).split())[:100]
+        raise RunError(f"{file} cannot be read ({why}); move it away to begin this run again") from None

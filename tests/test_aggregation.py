@@ -141,7 +141,7 @@ def test_updates_are_collected_as_they_arrive_and_the_unusable_are_named():
     updates = iter([(0, sent[0]), (1, sent[1][:-1]), (2, sent[0]), (2, sent[2])])
     got, uplink, rejected = collect(updates, empty)
     assert sorted(got.weights) == [0, 2]
-    assert uplink == [len(sent[0]), len(sent[2])]
+    assert uplink == {0: len(sent[0]), 2: len(sent[2])}
     assert [(r.client, r.size) for r in rejected] == [(1, len(sent[1]) - 1), (2, len(sent[0]))]
     assert "says that it is client 0's" in str(rejected[1].error)
 

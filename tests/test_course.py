@@ -139,6 +139,12 @@ def test_the_explorer_is_on_the_site(built):
 
 
 @pytest.mark.slow
+def test_the_site_is_all_that_is_left(built):
+    assert [p.name for p in built.parent.iterdir()] == ["site"]
+    assert not [p.name for p in built.iterdir() if p.is_dir() and p.name.startswith(".")]
+
+
+@pytest.mark.slow
 def test_the_site_loads_nothing_from_elsewhere(built):
     pages = [*built.rglob("*.html"), *built.rglob("*.css")]
     assert len(pages) > len(ALL)

@@ -1,5 +1,9 @@
 """Data sets: the embedded one, your own, torchvision's; and what is said when a file is wrong."""
 
+import gzip
+import pickle
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -58,7 +62,8 @@ def test_your_own_npz(tmp_path, channels):
         ({"x_test": np.zeros((6, 9, 9), np.uint8)}, r"test images \(1, 9, 9\)"),
         ({"x_test": None}, "has no x_test"),
         ({"x_train": np.zeros((12, 3, 8, 8), np.uint8)}, "come last"),
-        ({"y_train": np.array([None] * 12)}, "damaged, or not an npz"),
+        ({"y_train": np.array([None] * 12)}, r"mine\.npz holds Python objects in place of numbers"),
+        ({"x_train": None}, "it must hold x_train, y_train, x_test, y_test, as numpy.savez writes them"),
     ],
 )
 def test_an_npz_that_does_not_fit_is_refused_in_one_line(tmp_path, changes, words):
@@ -66,6 +71,55 @@ def test_an_npz_that_does_not_fit_is_refused_in_one_line(tmp_path, changes, word
     with pytest.raises(DataError, match=words) as error:
         data.load("mine", tmp_path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"x_train,y_train\n1,0\n", "begins with 'x_train,y_tr'"),
+        (b"", "is empty"),
+        (pickle.dumps({"x_train": 0}), "is no npz file"),
+        (b"PK\x03\x04" + bytes(100), "is cut off or damaged"),
+    ],
+)
+def test_a_file_that_is_no_npz_is_refused_for_what_it_is(tmp_path, content, words):
+    (tmp_path / "mine.npz").write_bytes(content)
+    with pytest.raises(DataError, match=words) as error:
+        data.load("mine", tmp_path)
+    assert "pickle" not in str(error.value), "no advice to load it in an unsafe way"
+
+
+def test_what_numpy_or_a_folder_put_in_place_of_an_npz_is_refused(tmp_path):
+    with open(tmp_path / "mine.npz", "wb") as file:
+        np.save(file, arrays()["x_train"])
+    with pytest.raises(DataError, match=r"holds one array, as numpy\.save writes it"):
+        data.load("mine", tmp_path)
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(DataError, match="cannot be read"):
+        data.load("folder", tmp_path)
+    with zipfile.ZipFile(tmp_path / "texts.npz", "w") as archive:
+        for name in data.ARRAYS:
+            archive.writestr(f"{name}.npy", "no array")
+    with pytest.raises(DataError, match="images are uint8"):
+        data.load("texts", tmp_path)
+
+
+def test_a_file_with_the_name_of_the_embedded_set_is_not_passed_over(tmp_path):
+    np.savez(tmp_path / "digits.npz", **arrays())
+    with pytest.raises(DataError, match=r"digits\.npz has the name of the set that comes with scikit-learn: rename"):
+        data.load("digits", tmp_path)
+
+
+def test_a_site_needs_no_test_set(tmp_path):
+    np.savez(tmp_path / "site.npz", **arrays(x_test=None, y_test=None))
+    np.savez(tmp_path / "whole.npz", **arrays(x_test=np.zeros(3)))
+    site, whole = (data.load_file(tmp_path / f"{name}.npz", 5) for name in ("site", "whole"))
+    assert (site.shape, site.classes, len(site.y_train), len(site.y_test)) == ((1, 8, 8), 5, 12, 0)
+    assert site.fingerprint() == whole.fingerprint()
+    with pytest.raises(DataError, match=r"it must hold x_train, y_train$"):
+        data.load_file(tmp_path / "nowhere.npz", 5)
+    with pytest.raises(DataError, match="label 2; with 2 classes"):
+        data.load_file(tmp_path / "site.npz", 2)
 
 
 def test_every_truncation_of_an_npz_is_refused(tmp_path):
@@ -97,6 +151,43 @@ def test_a_failed_download_says_which_file_belongs_where(tmp_path, monkeypatch, 
         data.load(name, tmp_path)
     assert file in str(error.value)
     assert str(tmp_path) in str(error.value)
+
+
+def idx(array: np.ndarray) -> bytes:
+    """An array of bytes as MNIST's files hold it."""
+    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.tobytes()
+
+
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("emnist", "EMNIST")])
+def test_archives_with_another_checksum_are_named_and_taken_when_unpacked(tmp_path, monkeypatch, name, folder):
+    def refuse(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    raw = tmp_path / folder / "raw"
+    raw.mkdir(parents=True)
+    made, test = arrays(), "t10k" if name == "mnist" else "test"
+    prefix = "" if name == "mnist" else "emnist-balanced-"
+    files = {
+        f"{prefix}{test if split == 'test' else split}-{kind}-ubyte": idx(made[f"{letter}_{split}"].astype(np.uint8))
+        for split in ("train", "test")
+        for letter, kind in (("x", "images-idx3"), ("y", "labels-idx1"))
+    }
+    for file in [*files, "gzip.zip"]:
+        (raw / (file if file == "gzip.zip" else f"{file}.gz")).write_bytes(gzip.compress(files.get(file, b"")))
+    with pytest.raises(DataError, match="lies with another checksum than torchvision's") as error:
+        data.load(name, tmp_path)
+    assert all(f"{file}" in str(error.value) for file in [*files, str(raw)])
+    for file, content in files.items():
+        (raw / file).write_bytes(content)
+    loaded = data.load(name, tmp_path)
+    assert np.array_equal(loaded.x_train.numpy()[:, 0], made["x_train"])
+    assert np.array_equal(loaded.y_test.numpy(), made["y_test"])
+    for file in files:
+        (raw / file).write_bytes(b"not what it was")
+    with pytest.raises(DataError, match="are damaged: remove them") as error:
+        data.load(name, tmp_path)
+    assert "\n" not in str(error.value)
 
 
 def test_real_mnist(mnist_root):

@@ -98,6 +98,40 @@ def test_the_proxy_lets_a_nodes_calls_through_and_nothing_else(drill, processes,
         server.shutdown()
 
 
+@pytest.mark.slow
+@needs("openssl", "ssh-keygen")
+def test_the_superlink_refuses_nodes_without_a_proxy_too(drill, processes, tmp_path, capsys):
+    here = drill.Deployment(tmp_path, processes, proxied=False)
+    registered, unregistered = here.key("registered"), here.key("unregistered")
+    here.register("operator", registered)
+    here.node("node", *here.credential(registered))
+    drill.until(lambda: here.online() == 1, 60, "the node is online")
+    drill.try_nodes(here, registered, unregistered)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in said] == ["ok  refused"] * 5
+    assert len({line.rpartition(": ")[2] for line in said}) > 1, "with words of its own"
+    assert here.online() == 1
+
+
+@pytest.mark.parametrize(
+    ("says", "code", "words"),
+    [
+        ("Exit Code: 305\\nnew words\\nof Flower\\n\\nmore", 1, None),
+        ("Exit Code: 305", 1, None),
+        ("Exit Code: 305", 0, "ended with code 0"),
+        ("Exit Code: 3050", 1, "ended with code 1"),
+        ("error: unrecognized arguments", 2, "ended with code 2: error: unrecognized"),
+    ],
+)
+def test_a_refusal_is_known_by_its_code_not_by_its_words(drill, processes, says, code, words):
+    processes.start("node", "sh", "-c", f"printf '{says}'; exit {code}")
+    if words:
+        with pytest.raises(RunError, match=words):
+            drill.refused(processes, "node")
+    else:
+        assert drill.refused(processes, "node") in ("new words of Flower", "")
+
+
 @needs("openssl")
 def test_credentials_are_a_chain_and_keys_are_private(drill, tmp_path):
     drill.credentials(tmp_path)

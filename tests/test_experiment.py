@@ -1,9 +1,11 @@
 """The schema: what is refused, in which words, and which runs share a folder."""
 
 import dataclasses
+import pickle
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,10 +34,25 @@ from fedsparse.experiment import SETTINGS, schema_table
         ({"target_bpp": 0.3, "lam_warmup": 5}, ["target_bpp=0.3", "lam_warmup=0"]),
         ({"target_bpp": 0.3, "lam_delay": 5}, ["target_bpp=0.3", "lam_delay=0"]),
         ({"target_bpp": 0.3, "codec": "packed"}, ["codec=context", "1 bpp"]),
-        ({"partition": "shards", "size_skew": 1}, ["size_skew=1", "equal by definition"]),
-        ({"partition": "dirichlet", "size_skew": 1}, ["size_skew=1", "unequal already"]),
+        ({"partition": "shards", "size_skew": 1}, ["size_skew=1", "no effect", "iid or classes, not to shards"]),
+        ({"partition": "dirichlet", "size_skew": 1}, ["size_skew=1", "no effect", "iid or classes, not to dirichlet"]),
         ({"alpha": 0.001}, ["alpha=0.001", "0.01 to 100"]),
         ({"dropout": 1.5}, ["dropout=1.5", "0 to 1"]),
+        ({"alpha": 0.1}, ["alpha=0.1", "no effect", "partition=dirichlet, not to iid"]),
+        ({"classes_per_client": 3, "partition": "dirichlet"}, ["classes or shards, not to dirichlet"]),
+        ({"prior_reset": 3}, ["aggregation=beta, not to mean"]),
+        ({"optimizer": "sgd", "optimizer_state": "kept"}, ["optimizer=adam, not to sgd"]),
+        ({"regularizer": "kl"}, ["λ is 0 in every round"]),
+        ({"lam_warmup": 5}, ["λ is 0 in every round"]),
+        ({"bits": 2}, ["qsgd or eden, not to fedpm"]),
+        ({"clip": 0.2, "algorithm": "fedavg"}, ["fed_mask, not to fedavg"]),
+        ({"device": "gpu"}, ["did you mean 'cuda'"]),
+        ({"dataset": "../x"}, ["dataset='../x'", "neither / nor"]),
+        ({"dataset": "/abs/x"}, ["neither / nor"]),
+        ({"dataset": ".."}, ["not a name"]),
+        ({"dataset": "x" * 200}, ["at most 100 characters"]),
+        ({"dataset": "a\nb"}, ["printable"]),
+        ({"out": "a\0b"}, ["not a text"]),
     ],
 )
 def test_a_bad_setting_is_refused_in_one_line_that_helps(settings, words):
@@ -60,15 +77,16 @@ def test_whole_numbers_serve_as_floats_and_give_the_same_key():
     assert Experiment(lam=1).key == Experiment(lam=1.0).key
 
 
-def test_key_ignores_rounds_and_out_and_nothing_else():
+def test_key_ignores_rounds_and_places_and_nothing_else():
     other = {"str": "x", "int": 2, "float": 0.25}
     for name, f in SETTINGS.items():
-        base = Experiment(algorithm=f.metadata["algorithms"][0])
+        readers = {other: values[0] for other, values in f.metadata["only"].items()}
+        base = Experiment(**readers, lam=1.0 if f.metadata["only_if_lam"] else 0.0)
         value = f.metadata["choices"][-1] if f.metadata["choices"] else other[f.type.__name__]
         changed = base.replace(**{name: value})
         if changed == base:
             continue
-        assert (changed.key == base.key) == (name in ("rounds", "out")), name
+        assert (changed.key == base.key) == (name in ("rounds", "out", "data_root")), name
 
 
 def test_the_keys_of_runs_that_are_there_stay_as_they_are():
@@ -81,7 +99,32 @@ def test_the_keys_of_runs_that_are_there_stay_as_they_are():
         ),
         ({"codec": "shared", "engine": "plain", "optimizer_state": "kept"}, "digits-conv2-fedpm-lam0-seed0-0841f74e"),
     ]:
-        assert Experiment(**settings).key == key
+        assert Experiment(**settings).earlier_keys[0] == key
+        assert re.fullmatch(f"{key}[0-9a-f]{{8}}", Experiment(**settings).key), "more bits of the same settings"
+    elsewhere = Experiment(data_root="/data")
+    assert elsewhere.key == Experiment().key
+    assert elsewhere.earlier_keys[1] != Experiment().earlier_keys[1], "the place of the data was a part of it"
+
+
+def test_two_experiments_that_once_shared_a_key_have_two():
+    settings = {"model": "mlp", "width": 0.05, "clients": 3, "local_epochs": 1, "train_size": 200}
+    one, other = (Experiment(lr=lr, **settings) for lr in (2.5862, 4.3083))
+    assert one.earlier_keys == other.earlier_keys
+    assert one.key != other.key
+
+
+def test_values_of_the_right_kind_are_taken():
+    made = Experiment(out=Path("runs/x"), clients=np.int64(3), lam=np.float32(0.5), model=np.str_("mlp"))
+    assert (made.out, made.clients, made.lam, made.model) == ("runs/x", 3, 0.5, "mlp")
+    assert {type(value) for value in made.settings.values()} == {str, int, float}
+    assert made.key == Experiment(clients=3, lam=0.5, model="mlp").key
+    assert pickle.loads(pickle.dumps(made)) == made
+
+
+@pytest.mark.parametrize("make", [Experiment, Experiment().replace, lambda **given: Experiment.of(given)])
+def test_an_unknown_name_gets_the_nearest_one(make):
+    with pytest.raises(SettingError, match="no setting 'lamda'; did you mean 'lam'"):
+        make(lamda=3)
 
 
 @given(st.floats(0, 1e6), st.integers(0, 2**63 - 1))
@@ -99,4 +142,4 @@ def test_the_settings_page_is_the_schema():
 def test_an_experiment_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Experiment().lam = 2.0  # type: ignore[misc]
-    assert re.fullmatch(r"digits-conv2-fedpm-lam0-seed0-[0-9a-f]{8}", Experiment().key)
+    assert re.fullmatch(r"digits-conv2-fedpm-lam0-seed0-[0-9a-f]{16}", Experiment().key)

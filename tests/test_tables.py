@@ -8,6 +8,8 @@ from fedsparse.analysis.tables import plus_minus, scored
 def test_a_mean_has_its_interval_unless_there_is_one_value():
     assert plus_minus([1.0, 3.0], 1) == "2.0 ± 12.7", "Student's t with one degree of freedom: 12.706 · √2/√2"
     assert plus_minus([0.25], 2) == "0.25"
+    assert plus_minus([0.25], 2, "+") == "+0.25"
+    assert plus_minus([1.0, 3.0], sign="+") == "+2.0 ± 12.7"
 
 
 def test_a_prediction_is_held_against_what_was_measured():

@@ -108,12 +108,13 @@ class FedPM:
         previous = state.votes if e.aggregation == "beta" and state.round % e.prior_reset else None
         empty = partial(MaskAggregator, broadcast, self.shared_seed, e.aggregation == "weighted", previous)
         masks, uplink, rejected = collect(updates, empty, min_updates)
-        rate = mean_bpp(uplink, self.layout.n)
+        rate = mean_bpp(uplink.values(), self.layout.n)
         lam = next_lam(e, state.round + 1, state.lam, rate, state.rate)
         after = FedPMState(state.round + 1, masks.votes(), lam, rate or state.rate)
         if self.shared_seed is not None and e.aggregation != "beta":  # where θ is made of the last round alone
             after = self._with_records(after, state, masks)
-        return Aggregated(after, {**masks.means(), "lam_used": broadcast.theta.lam}, uplink, rejected)
+        measures = {**masks.means(), "lam_used": broadcast.theta.lam}
+        return Aggregated(after, measures, uplink, rejected, masks.measures)
 
     def parameters(self, state: FedPMState) -> np.ndarray:
         """θ, (n,) float32, as the clients would decode it."""

@@ -71,6 +71,9 @@ def missed_target(experiment: Experiment, history: Sequence[Mapping[str, Any]]) 
         return ""
     lams = [row["lam_used"] for row in answered]
     missed = f"target_bpp={target:g} was not met: the last {len(answered)} rounds sent {rate:.3g} bpp"
+    if len(answered) < LAST_ROUNDS:
+        few = "1 round is" if len(answered) == 1 else f"{len(answered)} rounds are"
+        return f"target_bpp={target:g} is not met yet: {few} too few to tell whether it will be"
     if rate < target:
         if not any(lams):
             return f"{missed} at λ = 0, so the target is above what this federation sends"

@@ -73,7 +73,7 @@ class SignSGD:
         )
         total, uplink, rejected = collect(updates, partial(UpdateSum, broadcast, weighted, _signs), min_updates)
         after = VotesState(state.round + 1, state.sums + np.sign(total.total).astype(np.int32))
-        return Aggregated(after, total.measures(), uplink, rejected)
+        return total.aggregated(after, uplink, rejected)
 
     def parameters(self, state: VotesState) -> Weights:
         """The weights, as the clients would find them."""

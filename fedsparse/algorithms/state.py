@@ -1,7 +1,12 @@
 """What a server knows between rounds: immutable, and stored in a checkpoint as a dict of arrays and numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+import torch
+
+from fedsparse.errors import RunError
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,3 +24,14 @@ class State:
     def unpack(cls, packed: dict[str, Any]) -> Self:
         """The inverse of `pack`. Raises `TypeError`, `KeyError` or `MessageError` for another state's dict."""
         return cls(**packed)
+
+
+S = TypeVar("S", bound=State)
+
+
+def unpacked(like: S, checkpoint: Mapping[str, Any]) -> S:
+    """The state in a checkpoint, of the same kind as another one. Raises `RunError` if it is another version's."""
+    packed = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in checkpoint["state"].items()}
+    if set(packed) != set(like.pack()):
+        raise RunError("this run was begun by another version of fedsparse: choose another folder with out=")
+    return type(like).unpack(packed)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fedsparse.analysis.explorer.sweep import write_details
 from fedsparse.analysis.sweeps import Failed, attempt_all, collect
 from fedsparse.experiment import PRESETS, Experiment
-from fedsparse.federation import Run
+from fedsparse.runs import Run
 
 if TYPE_CHECKING:
     import pandas
@@ -119,7 +119,7 @@ def carry_out(name: str, places: Mapping[str, str] | None = None) -> list[Run | 
     """
     study = STUDIES[name]
     members = list(study.members())
-    outcomes = attempt_all([Experiment.of({**settings, **(places or {})}) for _, settings in members])
+    outcomes = attempt_all([Experiment.of({**settings, **(places or {})}) for _, settings in members], log=True)
     kept = Path("data/results") / f"{name}.csv"
     table = collect(outcomes, kept)
     if study.explored:

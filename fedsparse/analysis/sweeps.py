@@ -1,16 +1,20 @@
 """Many runs: done in parallel, compared in one table, collected in one tidy CSV that names the failed ones."""
 
+import logging
 import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from fedsparse.errors import FedsparseError, RunError, TargetWarning
+from fedsparse.errors import FedsparseError, RunError, SettingError, TargetWarning
 from fedsparse.experiment import SETTINGS, Experiment
-from fedsparse.federation import Run, run
+from fedsparse.federation import run
 from fedsparse.history import COLUMNS, WHOLE
+from fedsparse.run_folder import RunFolder
+from fedsparse.runs import Run
+from fedsparse.threads import follow_caller
 
 if TYPE_CHECKING:
     import pandas
@@ -19,6 +23,7 @@ NAMING = ("dataset", "model", "algorithm", "lam", "seed")
 """Settings that every table of runs names, whether they vary or not."""
 PROBLEM = ("dataset", "data_root", "train_size", "clients", "partition", "classes_per_client", "alpha", "size_skew")
 """Settings that make the task: an accuracy is compared with the best on the same task."""
+ENDED = "a run was ended from outside, perhaps for want of memory: fewer at a time may do; every finished round is kept"
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,37 @@ class Failed:
     why: str
 
 
+Outcome = TypeVar("Outcome", bound="Run | Failed")
+
+
+def distinct(experiments: Sequence[Experiment]) -> list[Experiment]:
+    """Each run once, in order: what is repeated counts once, also if its paths are typed in another way.
+
+    Raises:
+        SettingError: two experiments that are one run, up to different rounds or with data from different places.
+    """
+    found: dict[Path, Experiment] = {}
+    for e in experiments:
+        other = found.setdefault(RunFolder(e).path.resolve(), e)
+        if other.rounds != e.rounds:
+            both = f"rounds={other.rounds} and rounds={e.rounds} of {e.key} are one run"
+            raise SettingError(f"{both}, and the longer one holds every round of the shorter: name one of them")
+        if Path(other.data_root).expanduser().resolve() != Path(e.data_root).expanduser().resolve():
+            both = f"data_root={other.data_root} and data_root={e.data_root} would share one run folder"
+            raise SettingError(f"{both}: give each an out= of its own")
+    return list(found.values())
+
+
 def run_all(experiments: Sequence[Experiment], jobs: int = -1) -> list[Run]:
     """Do several runs in parallel processes of one thread each; finished ones are skipped, interrupted ones resume.
 
     Args:
+        experiments: equal ones are one run, and returned once.
         jobs: processes at a time; −1 takes every core.
 
     Raises:
         RunError: some failed; all others are done.
+        SettingError: as `distinct`.
     """
     outcomes = attempt_all(experiments, jobs)
     if failed := [o for o in outcomes if isinstance(o, Failed)]:
@@ -45,23 +73,56 @@ def run_all(experiments: Sequence[Experiment], jobs: int = -1) -> list[Run]:
     return [o for o in outcomes if isinstance(o, Run)]
 
 
-def attempt_all(experiments: Sequence[Experiment], jobs: int = -1) -> list[Run | Failed]:
-    """As `run_all`, but what fails is returned as `Failed`, in its place."""
+def attempt_all(experiments: Sequence[Experiment], jobs: int = -1, log: bool = False) -> list[Run | Failed]:
+    """As `run_all`, but what fails is returned as `Failed`, in its place.
+
+    Args:
+        log: write a line to standard error for every round.
+    """
     import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-    return joblib.Parallel(n_jobs=jobs)(joblib.delayed(_attempt)(e) for e in experiments)
+    calls = [joblib.delayed(_attempt)(e, Path.cwd(), log) for e in distinct(experiments)]
+    try:
+        return joblib.Parallel(n_jobs=jobs)(calls)
+    except TerminatedWorkerError:
+        raise RunError(ENDED) from None
 
 
-def _attempt(experiment: Experiment) -> Run | Failed:
-    import torch
+def attempt(experiment: Experiment, folder: Path) -> Run | Failed:
+    """A run, or why there is none.
 
-    torch.set_num_threads(1)
+    Args:
+        folder: the caller's working folder, which relative paths mean, also in a worker that was started elsewhere.
+    """
+    from torch import OutOfMemoryError
+
+    follow_caller(folder)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TargetWarning)  # the run's note says the same, to whoever asks
             return run(experiment)
     except FedsparseError as error:
         return Failed(experiment, str(error))
+    except (MemoryError, OutOfMemoryError):
+        return Failed(experiment, "the memory does not suffice: fewer runs at a time may do")
+
+
+def _attempt(experiment: Experiment, folder: Path, log: bool) -> Run | Failed:
+    import torch
+
+    torch.set_num_threads(1)
+    if log:
+        log_to_stderr()
+    return attempt(experiment, folder)
+
+
+def log_to_stderr() -> None:
+    """Write a line to standard error for every round that this process does."""
+    logger = logging.getLogger("fedsparse")
+    logger.setLevel(logging.INFO)
+    if not logger.handlers:
+        logger.addHandler(logging.StreamHandler())
 
 
 def varied(experiments: Sequence[Experiment]) -> list[str]:
@@ -76,12 +137,12 @@ def tidy(runs: Sequence[Run]) -> "pandas.DataFrame":
     """
     import pandas
 
-    frames = [r.history.frame.assign(**_named(r.experiment, SETTINGS)) for r in runs]
+    frames = [r.history.frame.assign(**_named(r.experiment, SETTINGS)) for r in _once(runs)]
     return pandas.concat(frames, ignore_index=True)[[*_named(runs[0].experiment, SETTINGS), *COLUMNS]]
 
 
 def collect(outcomes: Sequence[Run | Failed], file: Path) -> "pandas.DataFrame":
-    """Write a comparison as one CSV, one row per round and run, and return it.
+    """Write a comparison as one CSV, one row per round and run, each run once, and return it.
 
     Its columns: the settings that differ from run to run or from their default; those of `History`; `megabytes_up`,
     `megabytes_down`, the bytes of all clients up to that round; versions of fedsparse, torch and numpy; `failed`, why a
@@ -92,6 +153,7 @@ def collect(outcomes: Sequence[Run | Failed], file: Path) -> "pandas.DataFrame":
     """
     import pandas
 
+    outcomes = _once(outcomes)
     experiments = [o.experiment for o in outcomes]
     unusual = {n for n, f in SETTINGS.items() if any(getattr(e, n) != f.default for e in experiments)}
     names = [n for n in SETTINGS if n in {*NAMING, *varied(experiments), *unusual} - {"out", "data_root"}]
@@ -114,6 +176,10 @@ def collect(outcomes: Sequence[Run | Failed], file: Path) -> "pandas.DataFrame":
     return table
 
 
+def _once(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    return list({o.experiment: o for o in outcomes}.values())
+
+
 def _named(experiment: Experiment, names) -> dict:
     return {f"{n}_setting" if n in COLUMNS else n: getattr(experiment, n) for n in names}
 
@@ -128,6 +194,7 @@ def summary(outcomes: Sequence[Run | Failed]) -> "pandas.DataFrame":
     """
     import pandas
 
+    outcomes = _once(outcomes)
     names = [n for n in varied([o.experiment for o in outcomes]) if n != "seed"]
     groups: dict[tuple, list[Run | Failed]] = {}
     best: dict[tuple, float] = {}  # by task

@@ -10,10 +10,14 @@ if TYPE_CHECKING:
     import pandas
 
 
-def plus_minus(values: "Sequence[float] | pandas.Series", digits: int = 1) -> str:
-    """Mean of independent values ± half-width of its 95 % interval (Student's t), as text; one value has none."""
+def plus_minus(values: "Sequence[float] | pandas.Series", digits: int = 1, sign: str = "") -> str:
+    """Mean of independent values ± half-width of its 95 % interval (Student's t), as text; one value has none.
+
+    Args:
+        sign: "+" for a mean with its sign, as of a difference.
+    """
     mean, half = interval(values)
-    return f"{mean:.{digits}f}" + ("" if math.isnan(half) else f" ± {half:.{digits}f}")
+    return f"{mean:{sign}.{digits}f}" + ("" if math.isnan(half) else f" ± {half:.{digits}f}")
 
 
 def scored(

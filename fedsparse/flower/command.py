@@ -21,7 +21,8 @@ from fedsparse.federation import run
 from fedsparse.flower.run_config import FlowerSettings, to_run_config
 from fedsparse.flower.superlink import SuperLink
 from fedsparse.history import History
-from fedsparse.run_folder import RunFolder
+from fedsparse.run_folder import RunFolder, read_checkpoint
+from fedsparse.runs import open_run
 from fedsparse.tools.overrides import TRAINING, CommandLine
 
 APP = Path("flower_app")
@@ -56,7 +57,9 @@ def simulate(experiment: Experiment, app: Path, timeout: float) -> str:
     """
     place = RunFolder(experiment).path
     with tempfile.TemporaryDirectory() as scratch:
-        flower = experiment.replace(out=str((Path(experiment.out) / "flower").absolute()))
+        # Flower starts the app in a folder of its own, where a relative path would mean another place.
+        out, data_root = (Path(place).expanduser().absolute() for place in (experiment.out, experiment.data_root))
+        flower = experiment.replace(out=out / "flower", data_root=data_root)
         folder = RunFolder(flower).path
         shutil.rmtree(folder, ignore_errors=True)  # or a run that is there already would be compared, and none be made
         here = run(experiment.replace(out=scratch))
@@ -67,7 +70,7 @@ def simulate(experiment: Experiment, app: Path, timeout: float) -> str:
                 app, to_run_config(flower, FlowerSettings(timeout, timeout)), ["--federation-config", nodes], timeout
             )
         seconds = time.perf_counter() - began
-        history = History.from_csv((folder / "history.csv").read_text())
+        history = open_run(folder).history
         used, wanted = (sum(row["cohort"] for row in h) for h in (history, here.history))
         if used != wanted:
             raise RunError(f"{used} of {wanted} updates were used; {folder / 'refused.csv'} says why")
@@ -85,7 +88,7 @@ def simulate(experiment: Experiment, app: Path, timeout: float) -> str:
 
 def _same_state(one: Experiment, other: Experiment) -> bool:
     """Whether two runs ended with the same θ, or weights, and whatever else the server knows."""
-    states = [(RunFolder(e).load() or {})["state"] for e in (one, other)]
+    states = [read_checkpoint(RunFolder(e).path)["state"] for e in (one, other)]
     return all(torch.equal(*(torch.as_tensor(state[name]) for state in states)) for name in states[1])
 
 

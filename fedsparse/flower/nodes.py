@@ -26,8 +26,8 @@ from fedsparse.errors import DataError, MessageError, RunError, TooFewUpdates
 from fedsparse.experiment import Experiment
 from fedsparse.flower.client_app import RECORD, payload_of, record_of
 from fedsparse.flower.run_config import FlowerSettings
-from fedsparse.partition import label_counts, split
-from fedsparse.population import LocalUpdate
+from fedsparse.partition import fingerprint, label_counts, split
+from fedsparse.population import WHOLE, LocalUpdate
 from fedsparse.wire.frame import claim_of
 
 UNREADABLE = (
@@ -79,9 +79,12 @@ class Nodes:
         self.grid, self.settings, self.refused_csv, self.experiment = grid, settings, refused_csv, experiment
         self.fingerprint = dataset.fingerprint()
         self.label_counts = np.zeros((0, dataset.classes), np.int64)  # only the sites know theirs
+        self.held: dict[str, int] = {}
+        """As `holdings`, of all clients that have ever been known in this run."""
         if not settings.site_classes:
             parts = split(dataset.y_train.numpy(), experiment)
             self.label_counts = label_counts(dataset.y_train.numpy(), parts, dataset.classes)
+            self.held = {WHOLE: fingerprint(parts)}
         elif settings.site_classes != dataset.classes:
             server = f"the server's dataset={dataset.name} has {dataset.classes} classes"
             raise DataError(f"site_classes={settings.site_classes}, and {server}: both must be the same")
@@ -141,7 +144,17 @@ class Nodes:
         """None if clients remember anything: it stays at their nodes."""
         return None if self.experiment.optimizer_state == "kept" or self.experiment.codec == "shared" else {}
 
-    def restore(self, client_states: dict[int, dict] | None) -> None:
+    def holdings(self) -> dict[str, int]:
+        """One checksum if the server's data were dealt; with `site_classes` one for each site that has been online.
+
+        Raises:
+            RunError: no node can take part.
+        """
+        if self.settings.site_classes and not self.nodes:
+            self.reachable([])
+        return dict(self.held)
+
+    def restore(self, client_states: dict[int, dict] | None, holdings: Mapping[str, int]) -> None:
         """Nothing can be given back: after a restart every client is sent the whole θ.
 
         Raises:
@@ -150,6 +163,7 @@ class Nodes:
         if self.experiment.optimizer_state == "kept":
             lost = "optimizer_state=kept: the clients' moments ended with the server that was stopped"
             raise RunError(f"{lost}; begin again with another out=, or take optimizer_state=fresh")
+        self.held = {**holdings, **self.held}
 
     def _wait_for_nodes(self, count: int) -> set[int]:
         deadline = time.monotonic() + self.settings.node_wait
@@ -172,15 +186,19 @@ class Nodes:
                 self._note(f"node {node}", 0, str(error))
 
     def _add(self, node: int, answer: ConfigRecord) -> None:
-        client, samples, fingerprint = (answer.get(name) for name in ("client", "samples", "data"))
+        client, samples, data = (answer.get(name) for name in ("client", "samples", "data"))
         if not (type(client) is int and 0 <= client < self.experiment.clients and type(samples) is int and samples > 0):
             raise MessageError(f"it says that it is client {client!r} with {samples!r} images")
+        if type(data) is not int:
+            raise MessageError(f"client {client} gives no checksum of its data")
         if client in self.nodes:
             raise MessageError(f"client {client} is node {self.nodes[client].id} already")
         if not self.settings.site_classes:
             expected = self.label_counts[client].sum(), self.fingerprint
-            if (samples, fingerprint) != expected:
+            if (samples, data) != expected:
                 raise MessageError(f"client {client} has other data than the server: {self.experiment.dataset} differs")
+        elif self.held.setdefault(f"client {client}", data) != data:
+            raise MessageError(f"client {client} has other data than earlier in this run")
         self.nodes[client] = Node(node, samples)
 
     def _message(self, node: int, kind: str, record: dict) -> Message:
@@ -219,6 +237,6 @@ class Nodes:
         log.warning("round %s, client %s: %s", self.round, client, self.last_refusal)
         if self.refused_csv:
             header = [] if self.refused_csv.exists() else [("round", "client", "bytes", "why")]
-            with open(self.refused_csv, "a", newline="") as file:
+            with open(self.refused_csv, "a", newline="", encoding="utf-8") as file:
                 rows = [*header, (self.round, client, size, self.last_refusal)]
                 csv.writer(file, lineterminator="\n").writerows(rows)

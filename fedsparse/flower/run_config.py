@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from fedsparse.errors import SettingError
-from fedsparse.experiment import SETTINGS, Experiment, nearest
+from fedsparse.experiment import SETTINGS, Experiment
+from fedsparse.setting import nearest
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from fedsparse.experiment import Experiment
-from fedsparse.federation import Run, run
+from fedsparse.federation import run
 from fedsparse.flower.nodes import Nodes
 from fedsparse.flower.run_config import FlowerSettings, from_run_config
 from fedsparse.run_folder import RunFolder
+from fedsparse.runs import Run
 
 app = ServerApp()
 

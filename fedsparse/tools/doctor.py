@@ -21,8 +21,8 @@ OPTIONAL = {
     "notebooks": (
         "jupyterlab", "ipykernel", "ipywidgets", "papermill", "nbformat", "nbclient", "matplotlib", "seaborn",
     ),
-    "flower": ("flwr",),
-    "site": ("sphinx",),
+    "flower": ("flwr", "ray"),
+    "site": ("sphinx", "myst-nb", "furo", "latex2mathml"),
 }  # fmt: skip
 """By extra: what only this part of fedsparse needs."""
 
@@ -49,14 +49,14 @@ def main(argv: Sequence[str]) -> int:
     report(*_trains())
     here = Path(Experiment().out)
     report(_writable(here), "folder of runs", f"{here.resolve()}")
-    for what, detail in [*_devices(), *_data(Path(root).expanduser())]:
+    for what, detail in [*_devices(), *_data(Path(os.path.expanduser(root)))]:
         report(None, what, detail)
     print(f"\n{'All needs are met.' if not failed else f'{failed} of the needs are not met.'}")
     return 1 if failed else 0
 
 
 def _package(name: str) -> tuple[bool, str, str]:
-    module = {"scikit-learn": "sklearn", "hydra-core": "hydra"}.get(name, name)
+    module = {"scikit-learn": "sklearn", "hydra-core": "hydra"}.get(name, name.replace("-", "_"))
     try:
         found = version(name)
         importlib.import_module(module)
@@ -92,10 +92,14 @@ def _writable(folder: Path) -> bool:
 
 
 def _data(root: Path) -> list[tuple[str, str]]:
-    found = [("data: digits", "embedded in scikit-learn")]
+    """Every data set once, and what a run would take by this name."""
+    found = {"digits": "embedded in scikit-learn"}
     folders = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
     for name in TORCHVISION_DATASETS:
         folder = folders.get(name) or next((p.name for p in root.glob("*") if p.name.lower() == name), "")
         there = bool(folder) and any(p.is_file() for p in (root / folder).rglob("*"))
-        found.append((f"data: {name}", f"in {root / folder}" if there else "downloaded on first use"))
-    return found + [(f"data: {p.stem}", str(p)) for p in sorted(root.glob("*.npz"))]
+        found[name] = f"in {root / folder}" if there else "downloaded on first use"
+    own = {p.stem: str(p) for p in sorted(root.glob("*.npz"))}
+    if digits := own.pop("digits", None):
+        found["digits"] += f"; rename {digits} to use it"
+    return [(f"data: {name}", detail) for name, detail in (found | own).items()]

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from fedsparse.errors import SettingError
-from fedsparse.experiment import SETTINGS, nearest
+from fedsparse.experiment import SETTINGS
+from fedsparse.setting import nearest
 
 FORM = "settings are given as name=value"
 MULTIRUN = "--multirun"

@@ -3,6 +3,7 @@
     python -m fedsparse [preset=NAME] [name=value …]            one run
     python -m fedsparse --multirun lam=0,1,5 seed=0,1,2         a sweep of every combination, on all cores
     python -m fedsparse --show preset=demo lam=2                the settings that this would have; nothing is run
+    python -m fedsparse --version
 
 Runs resume: the same command goes on from the last finished round. Text such as out=FOLDER is taken as the shell passes
 it; in a sweep its commas separate values, so a folder with a comma in its name needs a single run. A sweep also takes
@@ -10,21 +11,23 @@ the settings of Hydra's launchers, as in hydra/launcher=submitit_slurm or hydra.
 """
 
 import hashlib
-import os
 import re
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 
-from fedsparse.analysis.sweeps import Failed, collect, summary
-from fedsparse.errors import FedsparseError, SettingError, TargetWarning
-from fedsparse.experiment import PRESETS, SETTINGS, Experiment, allowed, help_of
-from fedsparse.federation import Run, run
+from fedsparse.analysis.sweeps import ENDED, Failed, attempt, collect, distinct, log_to_stderr, summary
+from fedsparse.errors import RunError, SettingError, TargetWarning
+from fedsparse.experiment import PRESETS, SETTINGS, Experiment, without_effect
+from fedsparse.federation import run
 from fedsparse.history import History
 from fedsparse.run_folder import RunFolder
+from fedsparse.runs import Run
+from fedsparse.setting import allowed, help_of
 from fedsparse.tools.overrides import MULTIRUN, TRAINING, CommandLine
 
 SHOW = "--show"
@@ -45,11 +48,11 @@ def main(argv: Sequence[str]) -> int:
     if not line.multirun:
         _print_run(_train(experiments[0]))
         return 0
+    experiments = distinct(experiments)
     for experiment in experiments:
         with RunFolder(experiment):  # an unwritable or busy folder is refused before anything is launched
             pass
-    _launch(experiments, hydra)
-    outcomes = [_outcome(e) for e in experiments]
+    outcomes = _launch(experiments, hydra)
     _print_comparison(outcomes, experiments[0])
     return int(any(isinstance(o, Failed) for o in outcomes))
 
@@ -57,66 +60,79 @@ def main(argv: Sequence[str]) -> int:
 def experiments_of(line: CommandLine) -> list[Experiment]:
     """Every experiment that a command line describes, each once.
 
+    In a sweep, a setting that some of the experiments do not read is left at its default there, with a note.
+
     Raises:
-        SettingError: an unknown name, a bad value, several values for a setting without `--multirun`.
+        SettingError: an unknown name, a bad value, several values for a setting without `--multirun`, a setting that
+            no experiment reads.
     """
-    found = []
-    for settings in line.combinations(TRAINING):
-        preset = str(settings.pop("preset")) if "preset" in settings else None
-        found.append(Experiment.of(settings, preset=preset))
-    return list(dict.fromkeys(found))
+    defaults = {name: f.default for name, f in SETTINGS.items()}
+    combinations = line.combinations(TRAINING)
+    presets = [str(settings.pop("preset")) if "preset" in settings else None for settings in combinations]
+    ignored = [
+        without_effect(defaults | PRESETS.get(preset or "", {}) | {n: v for n, v in given.items() if n in defaults})
+        for given, preset in zip(combinations, presets, strict=True)
+    ]
+    for name in defaults:
+        reasons = [reason[name] for reason in ignored if name in reason]
+        if reasons and len(reasons) < len(combinations):
+            print(f"fedsparse: {reasons[0]}; such runs have its default", file=sys.stderr)
+            for given, reason in zip(combinations, ignored, strict=True):
+                given |= {name: defaults[name]} if name in reason else {}
+    every = [Experiment.of(given, preset=preset) for given, preset in zip(combinations, presets, strict=True)]
+    return list(dict.fromkeys(every))
 
 
 def _train(experiment: Experiment) -> Run:
+    if not (bar := sys.stderr.isatty()):
+        log_to_stderr()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TargetWarning)  # the run's note is printed at the end
-        return run(experiment, progress=sys.stderr.isatty())
+        return run(experiment, progress=bar)
 
 
-def _launch(experiments: Sequence[Experiment], overrides: Sequence[str]) -> None:
+def _launch(experiments: Sequence[Experiment], overrides: Sequence[str]) -> list[Run | Failed]:
     """Let Hydra's launcher run the experiments, each by its number: so no value has to be quoted for Hydra."""
     import hydra
+    from hydra._internal.callbacks import Callbacks
     from hydra.core.config_store import ConfigStore
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.plugins import Plugins
     from hydra.errors import HydraException
+    from hydra.types import HydraContext
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
     from omegaconf import DictConfig
 
-    def job(config: DictConfig) -> None:
-        experiment = experiments[config.number]
+    here = Path.cwd()
+
+    def job(config: DictConfig) -> Run | Failed:
+        log_to_stderr()
+        return attempt(experiments[config.number], here)
+
+    with TemporaryDirectory() as scratch:
+        config = {
+            "defaults": [
+                "_self_",
+                {"override hydra/launcher": "joblib"},
+                {"override hydra/job_logging": "none"},
+                {"override hydra/hydra_logging": "none"},
+            ],
+            "number": 0,
+            "hydra": {"output_subdir": None, "sweep": {"dir": scratch, "subdir": "."}},
+        }
+        ConfigStore.instance().store(name="fedsparse", node=config)
         try:
-            _train(experiment)
-        except FedsparseError as error:
-            print(f"fedsparse: {experiment.key}: {error}", file=sys.stderr)
-
-    out = Path(experiments[0].out).expanduser()
-    config = {
-        "defaults": [
-            "_self_",
-            {"override hydra/launcher": "joblib"},
-            {"override hydra/job_logging": "none"},
-            {"override hydra/hydra_logging": "none"},
-        ],
-        "number": 0,
-        "hydra": {"output_subdir": None, "sweep": {"dir": str(out).replace("${", "\\${"), "subdir": "."}},
-    }
-    ConfigStore.instance().store(name="fedsparse", node=config)
-    # Hydra hides its own mistakes behind SystemExit unless it is asked for the whole error.
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    numbers = ",".join(map(str, range(len(experiments))))
-    sys.argv = [sys.argv[0], MULTIRUN, f"number={numbers}", *overrides]
-    try:
-        hydra.main(version_base="1.3", config_path=None, config_name="fedsparse")(job)()
-    except HydraException as error:
-        raise SettingError(str(error).splitlines()[0]) from None
-    (out / "multirun.yaml").unlink(missing_ok=True)  # the table of the sweep says more
-
-
-def _outcome(experiment: Experiment) -> Run | Failed:
-    folder = RunFolder(experiment).path
-    file = folder / "history.csv"
-    history = History.from_csv(file.read_text(encoding="utf-8")) if file.exists() else History()
-    if len(history) == experiment.rounds:
-        return Run(experiment, folder, history)
-    return Failed(experiment, f"{len(history)} of {experiment.rounds} rounds done")
+            with hydra.initialize(version_base="1.3", config_path=None, job_name="fedsparse"):
+                composed = hydra.compose("fedsparse", overrides=list(overrides), return_hydra_config=True)
+                context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(composed))
+                plugins = Plugins.instance()
+                launcher = plugins.instantiate_launcher(hydra_context=context, task_function=job, config=composed)
+                done = launcher.launch([[f"number={i}"] for i in range(len(experiments))], initial_job_idx=0)
+        except HydraException as error:
+            raise SettingError(str(error).splitlines()[0]) from None
+        except TerminatedWorkerError:
+            raise RunError(ENDED) from None
+    return [job.return_value for job in done]
 
 
 def _print_comparison(outcomes: Sequence[Run | Failed], first: Experiment) -> None:
@@ -143,5 +159,5 @@ def _print_run(done: Run) -> None:
 
 def details() -> str:
     """For the help: presets and settings."""
-    lines = [f"  {n}={f.default}".ljust(28) + f"{help_of(n)} [{allowed(n)}]" for n, f in SETTINGS.items()]
+    lines = [f"  {n}={f.default}".ljust(28) + f"{help_of(f)} [{allowed(f)}]" for n, f in SETTINGS.items()]
     return "\n".join([f"Presets: {', '.join(PRESETS)}", "", "Settings, with their defaults:", *lines])

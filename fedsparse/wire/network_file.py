@@ -45,19 +45,26 @@ class TrainedNetwork(nn.Module):
         self.register_buffer("weights", weights)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (batch, classes) of images (batch, channels, height, width): uint8, or floats scaled to [−1, 1].
+        """Logits (batch, classes), float32, of images (batch, channels, height, width): uint8, or floats in [−1, 1].
+
+        NumPy's arrays and every float type will do. `network.half()` rounds the weights; arithmetic stays float32.
 
         Raises:
             DataError: images of another shape or scale.
         """
+        images = torch.as_tensor(images, device=self.weights.device)
         shape = self.architecture.shape
         if tuple(images.shape[1:]) != shape:
             raise DataError(
                 f"images are (batch, {', '.join(map(str, shape))}) for this network, not {tuple(images.shape)}"
             )
-        if images.dtype != torch.uint8 and not (images.is_floating_point() and images.abs().max() <= 1):
-            raise DataError("images are uint8 from 0 to 255, or floats scaled to [-1, 1]")
-        return self.masked.forward_with_weights(images, self.weights)
+        if images.dtype != torch.uint8:
+            # The range belongs to the data, which are not there while the network is compiled or exported.
+            known = not torch.compiler.is_compiling() and images.numel()
+            if not images.is_floating_point() or (known and not images.abs().max() <= 1):
+                raise DataError("images are uint8 from 0 to 255, or floats scaled to [-1, 1]")
+            images = images.float()
+        return self.masked.forward_with_weights(images, self.weights.float())
 
     @property
     def float32_bytes(self) -> int:
@@ -96,8 +103,8 @@ def _architecture(description: bytes) -> Architecture:
         values = json.loads(description)
         checked = Experiment(**{k: values[k] for k in ("model", "width", "init", "seed")})
         shape, classes = tuple(values["shape"]), values["classes"]
-        fits = len(shape) == 3 and all(type(v) is int and 1 <= v <= 4096 for v in (*shape, classes))
-        if not fits or set(values) != set(Architecture.__dataclass_fields__):
+        whole = len(shape) == 3 and all(type(v) is int for v in (*shape, classes))
+        if not whole or set(values) != set(Architecture.__dataclass_fields__):
             raise ValueError(f"images of {shape}, {classes} classes")
         architecture = Architecture(checked.model, checked.width, shape, classes, checked.init, checked.seed)
         architecture.layout()

@@ -33,11 +33,11 @@ class Processes:
 
     def log(self, name: str) -> str:
         """What the process has printed so far."""
-        return (self.folder / f"{name}.log").read_text()
+        return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
     def start(self, name: str, *command: object) -> subprocess.Popen:
         """Start a program in a session of its own: Ctrl-C does not reach it, and we stop it in our order."""
-        with open(self.folder / f"{name}.log", "w") as log:
+        with open(self.folder / f"{name}.log", "wb") as log:
             process = subprocess.Popen(
                 list(map(str, command)), cwd=self.folder, env=environment(self.home(name)), stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True,
@@ -50,7 +50,7 @@ class Processes:
         try:
             return subprocess.run(
                 list(map(str, command)), cwd=self.folder, env=environment(self.home(name)), capture_output=True,
-                text=True, timeout=timeout,
+                encoding="utf-8", errors="replace", timeout=timeout,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise RunError(f"{' '.join(map(str, command[:2]))} did not end within {timeout:g} s") from None
@@ -83,6 +83,6 @@ def tool(*command: object) -> None:
     name = str(command[0])
     if not shutil.which(name):
         raise RunError(f"{name} is not installed: the drill needs openssl and ssh-keygen (OpenSSH)")
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    done = subprocess.run(list(map(str, command)), capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         raise RunError(f"{name}: {' '.join((done.stderr or done.stdout).split())[-300:]}")

@@ -13,9 +13,10 @@ import pandas
 
 from fedsparse.errors import DataError, SettingError
 from fedsparse.experiment import SETTINGS, Experiment
-from fedsparse.federation import Federation, Run
+from fedsparse.federation import Federation
 from fedsparse.history import COLUMNS
 from fedsparse.run_folder import RunFolder
+from fedsparse.runs import Run
 
 RATES = {"bpp_entropy": "entropy", "bpp_uplink": "uplink", "bpp_downlink": "downlink", "bpp_kl": "KL"}
 """Columns of the history, in bits per parameter, and their names on the page."""

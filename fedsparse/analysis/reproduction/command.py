@@ -12,20 +12,20 @@ core of a processor, or 1 on a GPU; data_root is data, and out is runs/paper.
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from fedsparse.analysis.reproduction.listing import listing
-from fedsparse.analysis.reproduction.page import write
 from fedsparse.analysis.reproduction.plan import DATASETS, PARTS, SCALE_TITLES, SCALES, chosen_lams, members
-from fedsparse.analysis.reproduction.record import Record, rounds_done, sign, signature
+from fedsparse.analysis.reproduction.record import FOLDER, Record, rounds_done, sign, signature
 from fedsparse.analysis.sweeps import Failed, attempt_all
 from fedsparse.errors import RunError, SettingError
 from fedsparse.experiment import Experiment
-from fedsparse.federation import Run
 from fedsparse.run_folder import RunFolder
+from fedsparse.runs import Run
 from fedsparse.tools.overrides import CommandLine
 
 ALL = "all"
@@ -35,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     """Do it; returns the exit code: 0 done, 1 some runs failed.
 
     Raises:
-        FedsparseError: a mistake in the call, or a page that cannot be written.
+        FedsparseError: a mistake in the call, another folder than the repository's, or a page that cannot be written.
     """
     line = CommandLine(argv, switches=("--list", "--page"))
     scale, jobs = ("paper", 1) if torch.cuda.is_available() else ("small", -1)
@@ -45,6 +45,8 @@ def main(argv: Sequence[str]) -> int:
     line.settings()
     if len(line.switches) > 1:
         raise SettingError("--list and --page are two calls")
+    if not Path(FOLDER).is_dir():
+        raise RunError(f"no {FOLDER} here: call it in the folder of the repository")
     record, parts = Record(), list(PARTS) if part == ALL else [part]
 
     def runs(part: str) -> list[Experiment]:
@@ -54,13 +56,19 @@ def main(argv: Sequence[str]) -> int:
     if "--list" in line.switches:
         print(listing(scale, {part: runs(part) for part in parts}, record))
         return 0
-    failed = 0
+    from fedsparse.analysis.reproduction.page import write  # only now, since it draws
+
+    failed: dict[str, list[str]] = {}
     if not line.switches:
         print(f"scale={scale}: {SCALE_TITLES[scale]}; every finished run is kept, stopped ones go on", flush=True)
-        for part in parts:  # one after the other, as later ones may need a λ that the first has found
-            failed += _run(part, [e for e in runs(part) if not record.row(e)], record, jobs)
+        try:
+            for part in parts:  # one after the other, as later ones may need a λ that the first has found
+                _run(part, [e for e in runs(part) if not record.row(e)], record, jobs, failed)
+        finally:
+            for why, keys in failed.items():
+                print(f"{len(keys)} run{'s' * (len(keys) > 1)} failed, {keys[0]} first: {why}", file=sys.stderr)
     print(f"the reproduction page: {write(record)}")
-    return int(failed > 0)
+    return int(bool(failed))
 
 
 def details() -> str:
@@ -69,21 +77,17 @@ def details() -> str:
     return "\n".join([*lines, *(f"  {name:<12}{title}" for name, title in PARTS.items())])
 
 
-def _run(part: str, missing: Sequence[Experiment], record: Record, jobs: int) -> int:
-    """Do the missing runs of a part, and record them; returns how many failed."""
-    failed = 0
+def _run(part: str, missing: Sequence[Experiment], record: Record, jobs: int, failed: dict[str, list[str]]) -> None:
+    """Do the missing runs of a part, and record them; the keys of those that fail are added to `failed`, by reason."""
     for outcome in _attempts(missing, jobs):
-        name = f"{part}: {outcome.experiment.key}"
         if isinstance(outcome, Run):
             record.add(outcome)
             last = outcome.history.last
             rates = {"entropy": last["bpp_entropy"], "uplink": last["bpp_uplink"]}
             measured = ", ".join(f"{words} {rate:.3f} bpp" for words, rate in rates.items() if not math.isnan(rate))
-            print(f"{name}: accuracy {last['accuracy_expected']:.3f}, {measured}", flush=True)
+            print(f"{part}: {outcome.experiment.key}: accuracy {last['accuracy_expected']:.3f}, {measured}", flush=True)
         else:
-            print(f"{name}: failed: {outcome.why}", file=sys.stderr, flush=True)
-            failed += 1
-    return failed
+            failed.setdefault(outcome.why, []).append(outcome.experiment.key)
 
 
 def _attempts(experiments: Sequence[Experiment], jobs: int) -> Iterator[Run | Failed]:

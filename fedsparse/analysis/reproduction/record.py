@@ -16,10 +16,10 @@ from filelock import FileLock
 
 from fedsparse.errors import RunError
 from fedsparse.experiment import SETTINGS, Experiment
-from fedsparse.federation import Run
 from fedsparse.history import History
 from fedsparse.models import device_of
 from fedsparse.run_folder import RunFolder
+from fedsparse.runs import Run
 
 if TYPE_CHECKING:
     import pandas

@@ -71,8 +71,8 @@ def pack(root: Path, to: Path, wheels: bool = True) -> Path:
         "platform": f"{platform.system()} {platform.machine()}",
         "note": "" if wheels else "The wheels of the dependencies were left out of this bundle: install.sh needs them.",
     }
-    (to / "install.sh").write_text(INSTALL % values)
-    (to / "README.txt").write_text((README % values).rstrip() + "\n")
+    (to / "install.sh").write_text(INSTALL % values, encoding="utf-8", newline="\n")
+    (to / "README.txt").write_text((README % values).rstrip() + "\n", encoding="utf-8")
     return to
 
 
@@ -85,6 +85,6 @@ def _wheels(root: Path, folder: Path, dependencies: bool) -> None:
         everything = [f"{clean}[notebooks]", "-c", str(root / "constraints.txt")]
         what = everything if dependencies else [clean, "--no-deps", "--no-build-isolation"]
         call = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "-w", str(folder)]
-        done = subprocess.run([*call, *what], capture_output=True, text=True)
+        done = subprocess.run([*call, *what], capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         raise RunError(f"no wheels: {' '.join(done.stderr.split())[-300:]}")

@@ -34,5 +34,5 @@ def main(argv: Sequence[str]) -> int:
     try:
         print(makers[line.words[0]](root, to))
     except OSError as error:
-        raise RunError(f"cannot write {error.filename or to}: {error.strerror}") from None
+        raise RunError(f"cannot write {error.filename or to}: {error.strerror or str(error)[:200]}") from None
     return 0

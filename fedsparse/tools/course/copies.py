@@ -62,7 +62,7 @@ def write_copies(root: Path, to: Path) -> Path:
     Raises:
         RunError: a notebook has no notes, or a solution that cannot be removed.
     """
-    guide = (root / "docs" / "teaching.md").read_text()
+    guide = (root / "docs" / "teaching.md").read_text(encoding="utf-8")
     for kind in ("student", "teacher"):
         (to / kind).mkdir(parents=True, exist_ok=True)
     for notebook in sorted((root / "notebooks").glob("*.ipynb")):

@@ -31,17 +31,19 @@ def build(root: Path, to: Path) -> Path:
         RunError: Sphinx is not installed or warns; the error repeats its message.
     """
     address = f"{repository(root)}/blob/main"
-    with tempfile.TemporaryDirectory() as source:
-        _write_source(root, Path(source), address)
-        call = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", source, str(to)]
-        done = subprocess.run(call, capture_output=True, text=True)
-    if done.returncode:
-        raise RunError(f"the site was not built: {done.stderr.strip()}")
-    for file in to.rglob("*.html"):
-        page = file.read_text()
-        for old, new in READABLE:
-            page = page.replace(old, new)
-        file.write_text(page)
+    with tempfile.TemporaryDirectory() as folder:  # what Sphinx and MyST-NB leave inside and beside a site stays in it
+        source, doctrees, made = (Path(folder, name) for name in ("source", "doctrees", "site"))
+        _write_source(root, source, address)
+        call = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", doctrees, source, made]
+        done = subprocess.run(list(map(str, call)), capture_output=True, encoding="utf-8", errors="replace")
+        if done.returncode:
+            raise RunError(f"the site was not built: {done.stderr.strip()}")
+        for file in made.rglob("*.html"):
+            page = file.read_text(encoding="utf-8")
+            for old, new in READABLE:
+                page = page.replace(old, new)
+            file.write_text(page, encoding="utf-8")
+        shutil.copytree(made, to, dirs_exist_ok=True)
     return to / "index.html"
 
 
@@ -55,17 +57,19 @@ def modules(root: Path, layer: str) -> list[str]:
 
 def _write_source(root: Path, source: Path, address: str) -> None:
     """What Sphinx builds the site from; links to files that are no pages lead to the repository."""
-    shutil.copytree(root / "docs", source, dirs_exist_ok=True)
+    shutil.copytree(root / "docs", source)
     shutil.copytree(root / "figures", source / "figures")
     for guide in source.glob("*.md"):
-        guide.write_text(_relinked(re.sub(r"\]\(\.\./(notebooks|figures)/", r"](\1/", guide.read_text()), address))
+        text = re.sub(r"\]\(\.\./(notebooks|figures)/", r"](\1/", guide.read_text(encoding="utf-8"))
+        guide.write_text(_relinked(text, address), encoding="utf-8")
     (source / "notebooks").mkdir()
     for notebook in (root / "notebooks").glob("*.ipynb"):
         nbformat.write(_page(notebook, address), source / "notebooks" / notebook.name)
     (source / "api").mkdir()
     for number, layer in enumerate(LAYERS):
         described = "".join(map(MODULE.format, modules(root, layer)))
-        (source / "api" / f"{number}_{layer}.md").write_text(f"# {layer.capitalize()}\n{described}")
+        page = f"# {layer.capitalize()}\n{described}"
+        (source / "api" / f"{number}_{layer}.md").write_text(page, encoding="utf-8")
 
 
 def _page(notebook: Path, address: str) -> nbformat.NotebookNode:

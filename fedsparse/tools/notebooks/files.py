@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 
 from fedsparse.errors import RunError
-from fedsparse.experiment import nearest
+from fedsparse.setting import nearest
 
 STAMP = "fedsparse"
 """The name in a notebook's metadata under which the stamp of its code is."""

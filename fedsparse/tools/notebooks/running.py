@@ -18,7 +18,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from fedsparse.analysis import plots
 from fedsparse.errors import FedsparseError, RunError, SettingError
-from fedsparse.experiment import nearest
+from fedsparse.setting import nearest
 from fedsparse.tools.notebooks.files import STAMP, read, repository, results_of, tagged, with_launch_links
 from fedsparse.tools.notebooks.stamps import digest, stamp
 

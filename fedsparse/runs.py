@@ -1,0 +1,73 @@
+"""A run that is there: its settings, history, network and θ. It may be opened wherever its folder lies."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import fedsparse
+from fedsparse import algorithms
+from fedsparse.algorithms.lambda_schedule import missed_target
+from fedsparse.algorithms.state import unpacked
+from fedsparse.errors import RunError
+from fedsparse.experiment import SETTINGS, Experiment
+from fedsparse.history import History
+from fedsparse.models import MaskedNetwork
+from fedsparse.run_folder import read_checkpoint
+from fedsparse.theta import Weights
+from fedsparse.wire.network_file import TrainedNetwork, load_network
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is there, whole: its history, and its network as one file."""
+
+    experiment: Experiment
+    folder: Path
+    history: History
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of fedsparse, torch and numpy, as of the last round that was done."""
+
+    @property
+    def network(self) -> TrainedNetwork:
+        """The thresholded network, read from `network.fsp`."""
+        return load_network(self.folder / "network.fsp")
+
+    @property
+    def network_bytes(self) -> int:
+        """Size of `network.fsp`."""
+        return (self.folder / "network.fsp").stat().st_size
+
+    @property
+    def parameters(self) -> np.ndarray | Weights:
+        """θ, (n,) float32, or the trained weights, as the server has them after the last round."""
+        plain = self.experiment.replace(engine="plain", device="cpu")
+        algorithm = algorithms.make(plain, MaskedNetwork(self.network.architecture))
+        return algorithm.parameters(unpacked(algorithm.init(), read_checkpoint(self.folder)))
+
+    @property
+    def note(self) -> str:
+        """One line on why `target_bpp` was not met; empty if it was, or if there is none."""
+        return missed_target(self.experiment, self.history)
+
+
+def open_run(folder: str | Path) -> Run:
+    """The run in a folder, finished or not: without its data, its lock, or write access.
+
+    Its experiment names the place where the folder lies now.
+
+    Raises:
+        RunError: there is no run, it cannot be read, or another version of fedsparse made it.
+    """
+    path = Path(folder).expanduser()
+    saved = read_checkpoint(path)
+    settings = saved.get("settings")
+    if settings is None or not set(settings) <= set(SETTINGS):
+        raise RunError(f"the run in {path} was made by another version of fedsparse, with other settings")
+    return Run(Experiment(**{**settings, "out": path.parent}), path, History(saved["history"]), saved["versions"])
+
+
+def versions() -> dict[str, str]:
+    """Of fedsparse, torch and numpy, as installed."""
+    return {"fedsparse": fedsparse.__version__, "torch": str(torch.__version__), "numpy": np.__version__}

@@ -1,0 +1,225 @@
+"""A run is what its checkpoint says, its folder belongs to this very run, and what is there can be opened."""
+
+import errno
+import logging
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fedsparse import Experiment, Federation, RunError, SettingError, open_run, run
+from fedsparse.analysis.sweeps import Failed, attempt_all, distinct, run_all, summary, tidy
+from fedsparse.population import Population
+from fedsparse.run_folder import RESULTS, RunFolder
+
+
+def own_data(folder: Path, seed: int = 0) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 3
+    folder.mkdir(exist_ok=True)
+    np.savez(folder / "own.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+
+
+@pytest.fixture
+def own(tiny, tmp_path) -> Experiment:
+    """The tiny experiment, with images of one's own."""
+    own_data(tmp_path / "here")
+    return tiny.replace(dataset="own", data_root=tmp_path / "here", train_size=0, clients=2)
+
+
+def dealt(*parts: range):
+    """Clients in this process that hold these images."""
+    return lambda e, dataset, device: Population(dataset, [np.array(part) for part in parts], device)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("size", [0, 20])
+def test_a_damaged_result_is_written_anew_from_the_checkpoint(tiny, name, size):
+    first = run(tiny)
+    whole = (first.folder / name).read_bytes()
+    os.truncate(first.folder / name, size)
+    again = run(tiny)
+    assert again.history.rows == first.history.rows
+    assert (first.folder / name).read_bytes() == whole
+    assert again.network_bytes == len((first.folder / "network.fsp").read_bytes())
+
+
+def test_the_outcome_of_a_refused_run_is_its_reason_and_not_what_lies_in_its_folder(own, tmp_path):
+    run(own)
+    own_data(tmp_path / "here", seed=1)
+    (failed,) = attempt_all([own], jobs=1)
+    assert isinstance(failed, Failed)
+    assert "other data of that name" in failed.why
+    (never,) = attempt_all([own.replace(dataset="nope")], jobs=1)
+    assert isinstance(never, Failed)
+    assert "not one of digits" in never.why
+    table = summary([failed, *attempt_all([own.replace(seed=1)], jobs=1)])
+    assert (table["seeds"].iloc[0], table["failed"].iloc[0]) == (1, 1)
+
+
+@pytest.mark.parametrize("rounds", [2, 3])
+def test_clients_that_hold_other_images_are_another_run(tiny, rounds):
+    few, many = dealt(range(50), range(50, 60)), dealt(range(100), range(100, 200))
+    two = tiny.replace(clients=2)
+    first = run(two, client_backend=few)
+    assert run(two, client_backend=few).history.rows == first.history.rows
+    with pytest.raises(RunError, match="other images at its clients"):
+        run(two.replace(rounds=rounds), client_backend=many)
+    with pytest.raises(RunError, match="other images at its clients"):
+        run(two.replace(rounds=rounds))
+
+
+def test_terms_of_the_federation_that_are_no_settings_are_compared(tiny):
+    first = run(tiny, min_updates=4)
+    with pytest.raises(RunError, match="with min_updates=4"):
+        run(tiny)
+    assert run(tiny, min_updates=4).history.rows == first.history.rows
+    assert run(tiny.replace(seed=1)).history.rows == run(tiny.replace(seed=1), min_updates=1).history.rows, (
+        "one is none"
+    )
+
+
+def test_a_folder_with_other_settings_is_refused_whatever_its_name(tiny):
+    other = tiny.replace(lr=0.2)
+    shutil.copytree(run(tiny).folder, RunFolder(other).path)
+    for rounds in (2, 3):
+        with pytest.raises(RunError, match=r"holds a run with lr=0\.1: choose another folder"):
+            run(other.replace(rounds=rounds))
+    assert run(tiny.replace(rounds=3)).history.last["round"] == 3
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_folder_by_an_earlier_key_is_used_as_it_is(own, which):
+    first = run(own)
+    earlier = first.folder.rename(first.folder.with_name(own.earlier_keys[which]))
+    assert run(own).folder == earlier
+    assert run(own.replace(rounds=3)).folder == earlier
+    assert [p.name for p in earlier.parent.iterdir()] == [earlier.name]
+
+
+def test_a_run_is_named_by_its_data_and_not_by_their_place(own, tmp_path, monkeypatch):
+    first = run(own)
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    monkeypatch.chdir(tmp_path)
+    for place in ("there", "there/", "./there", str(tmp_path / "there")):
+        monkeypatch.setattr(Federation, "round", lambda self: pytest.fail("the run was done again"))
+        again = run(own.replace(data_root=place))
+        assert (again.folder, again.history.rows) == (first.folder, first.history.rows)
+
+
+def test_a_finished_run_is_opened_without_its_data_or_its_place(own, tmp_path):
+    done = run(own)
+    federation = Federation(own)
+    federation.round(), federation.round()
+    shutil.rmtree(tmp_path / "here")
+    moved = done.folder.rename(tmp_path / "moved")
+    opened = open_run(moved)
+    assert opened.history.rows == done.history.rows
+    assert opened.experiment == own.replace(out=tmp_path)
+    assert opened.versions == done.versions
+    assert np.array_equal(opened.parameters, federation.algorithm.parameters(federation.state))
+    assert np.array_equal(opened.network.mask.numpy(), opened.parameters > 0.5)
+    assert [p.name for p in moved.iterdir() if p.name != ".lock"] == [
+        p.name for p in moved.iterdir() if p.name in (*RESULTS, "checkpoint")
+    ], "nothing was added"
+
+
+@pytest.mark.parametrize("algorithm", ["fedavg", "sign_sgd", "top_mask"])
+def test_what_other_algorithms_trained_can_be_opened(tiny, algorithm):
+    done = run(tiny.replace(algorithm=algorithm))
+    got = open_run(done.folder).parameters
+    network = done.network
+    expected = network.weights if algorithm in ("fedavg", "sign_sgd") else network.mask
+    got = got.values if hasattr(got, "values") else got > 0.5
+    assert np.array_equal(got, expected.numpy())
+
+
+def test_what_cannot_be_opened_is_one_line(tiny, tmp_path):
+    with pytest.raises(RunError, match="no run in"):
+        open_run(tmp_path / "nowhere")
+    folder = run(tiny).folder
+    os.truncate(folder / "checkpoint", 100)
+    with pytest.raises(RunError, match="cannot be read"):
+        open_run(folder)
+
+
+def test_a_callback_sees_every_round_and_may_end_the_run(tiny):
+    seen = []
+
+    def stop_after_two(federation: Federation) -> bool:
+        row, clients = federation.history.last, federation.client_measures
+        seen.append(row["round"])
+        assert sum(m["uplink_bytes"] for m in clients.values()) == row["uplink_bytes"]
+        assert sum(m["downlink_bytes"] for m in clients.values()) == row["downlink_bytes"]
+        for name in ("loss", "density", "bpp_entropy"):
+            assert np.mean([m[name] for m in clients.values()]) == pytest.approx(row[name])
+        assert np.mean([m["accuracy"] for m in clients.values()]) == pytest.approx(row["accuracy_client_mean"])
+        return len(seen) == 2
+
+    longer = tiny.replace(rounds=4)
+    stopped = run(longer, after_round=stop_after_two)
+    assert seen == [1, 2]
+    assert len(stopped.history) == 2
+    whole = run(longer.replace(out=Path(tiny.out) / "whole"))
+    assert run(longer).network.weights.equal(whole.network.weights), "it goes on as if never stopped"
+
+
+def test_measures_of_clients_are_of_those_that_answered(tiny):
+    federation = Federation(tiny.replace(dropout=0.5, algorithm="fedavg", evaluate_every=2))
+    row = federation.round()
+    assert len(federation.client_measures) == row["cohort"] < 4
+    assert all(set(m) == {"downlink_bytes", "uplink_bytes", "loss"} for m in federation.client_measures.values())
+
+
+def test_every_round_is_logged_with_the_last_accuracy_that_is_known(tiny, caplog):
+    with caplog.at_level(logging.INFO, "fedsparse"):
+        run(tiny.replace(rounds=3, evaluate_every=2))
+    first, second, third = caplog.messages
+    assert "round 1 of 3" in first
+    assert "accuracy" not in first
+    assert first.startswith(tiny.replace(evaluate_every=2).key)
+    assert f"accuracy {run(tiny.replace(rounds=3, evaluate_every=2)).history[1]['accuracy']:.3f}" in second
+    assert "nan" not in third
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tiny, monkeypatch):
+    kept = run(tiny)
+    before = {name: (kept.folder / name).read_bytes() for name in (*RESULTS, "checkpoint")}
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(RunError, match=r"cannot write .*: No space left on device"):
+        run(tiny.replace(rounds=3))
+    assert {p.name for p in kept.folder.iterdir()} - {".lock"} == set(before)
+    assert {name: (kept.folder / name).read_bytes() for name in before} == before
+
+
+def test_what_is_repeated_is_done_and_counted_once(tiny, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    typed = [tiny, tiny.replace(lam=0.0), tiny.replace(out=os.path.relpath(tiny.out)), tiny.replace(data_root="./data")]
+    done = run_all(typed, jobs=1)
+    assert len(done) == 1
+    table = summary([*done, *done])
+    assert table["seeds"].tolist() == [1]
+    assert np.isnan(table["±"].iloc[0]), "one run has no interval"
+    assert len(tidy([*done, *done])) == tiny.rounds
+
+
+def test_experiments_that_would_share_a_folder_are_refused(tiny, own):
+    with pytest.raises(SettingError, match=r"rounds=2 and rounds=4 of .* are one run"):
+        distinct([tiny, tiny.replace(rounds=4)])
+    with pytest.raises(SettingError, match="would share one run folder: give each an out="):
+        distinct([own, own.replace(data_root="elsewhere")])
+
+
+@pytest.mark.slow
+def test_relative_paths_mean_the_callers_folder_in_every_worker(tiny, tmp_path, monkeypatch):
+    for name in ("one", "two"):  # the workers of the first sweep serve the second
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        runs = run_all([tiny.replace(out="runs", seed=seed) for seed in (0, 1)], jobs=2)
+        assert all((tmp_path / name / done.folder / "checkpoint").exists() for done in runs)
