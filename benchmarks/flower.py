@@ -38,7 +38,7 @@ def _under_flower(experiment: Experiment, settings: FlowerSettings, app: str) ->
         there = experiment.replace(out=scratch)
         nodes = f"num-supernodes={experiment.clients} client-resources-num-cpus=1"
         link.run(Path(app), to_run_config(there, settings), ["--federation-config", nodes])
-        history = History.from_csv((RunFolder(there).path / "history.csv").read_text())
+        history = History.from_csv((RunFolder(there).path / "history.csv").read_text(encoding="utf-8"))
     return [row["seconds"] for row in history][1:]
 
 

@@ -40,9 +40,8 @@ ENGINES = ("fast", "plain", "straightforward")
 
 
 def _peak(engine: str, clients: int) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, engine, str(clients)], capture_output=True, text=True, check=True
-    )
+    call = [sys.executable, "-c", PROGRAM, engine, str(clients)]
+    done = subprocess.run(call, capture_output=True, encoding="utf-8", errors="replace", check=True)
     return done.stdout.strip()
 
 

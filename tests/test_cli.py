@@ -1,5 +1,6 @@
 """The command line: what runs, and that every mistake is one clear line, exit code 2, no traceback."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from fedsparse import History, SettingError
+from fedsparse import History, SettingError, __version__
 from fedsparse.__main__ import COMMANDS, main
 from fedsparse.tools.overrides import MULTIRUN, TRAINING, CommandLine
 from fedsparse.tools.train import experiments_of
@@ -186,6 +187,16 @@ def test_options_are_taken_out_of_the_settings():
             CommandLine([wrong]).option("jobs", 1)
 
 
+def test_in_a_sweep_a_setting_that_some_runs_do_not_read_has_its_default_there(capsys):
+    several = read("--multirun", "algorithm=fedpm,fedavg", "lam=0,1", "seed=0,1")
+    assert [(e.algorithm, e.lam) for e in several] == [("fedpm", 0)] * 2 + [("fedpm", 1)] * 2 + [("fedavg", 0)] * 2
+    assert "lam=1 would have no effect" in capsys.readouterr().err
+    assert {(e.lam, e.regularizer) for e in read("-m", "regularizer=kl", "lam=0,1")} == {(0, "sparsity"), (1, "kl")}
+    assert [e.lam for e in read("-m", "preset=demo", "algorithm=fedpm,fedavg")] == [3, 0]
+    with pytest.raises(SettingError, match=r"alpha=0\.1 would have no effect"):
+        read("-m", "alpha=0.1", "seed=0,1")
+
+
 def test_the_composed_settings_can_be_shown(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["--show", "preset=demo", "lam=2", "out=ü"]) == 0
@@ -239,9 +250,9 @@ def test_a_sweep_with_a_failure_does_the_rest_and_says_so(tmp_path):
     done = fedsparse("--multirun", *TINY, "dataset=digits,nope", cwd=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "not one of digits" in done.stderr
+    assert "not one of digits" in done.stdout
     assert "failed: nope-mlp" in done.stdout
-    assert "0 of 2 rounds" in done.stdout
+    assert "0 of 2 rounds" not in done.stdout, "its reason, not what lies in its folder"
     (table,) = tmp_path.glob("runs/sweep-*.csv")
     assert f"in runs/{table.name}" in done.stdout
     assert table.read_text().count("\n") == 1 + 2 + 1, "two rounds of the one, one line for the other"
@@ -251,7 +262,7 @@ def test_a_sweep_with_a_failure_does_the_rest_and_says_so(tmp_path):
 def test_a_target_that_is_missed_is_one_line_at_the_end(tmp_path):
     done = fedsparse(*TINY, "target_bpp=0.01", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "target_bpp=0.01 was not met" in done.stdout.splitlines()[-1]
+    assert "target_bpp=0.01 is not met yet: 2 rounds are too few" in done.stdout.splitlines()[-1]
     assert "Warning" not in done.stderr
 
 
@@ -293,6 +304,152 @@ def test_the_doctor_reports(tmp_path, monkeypatch, capsys):
     (tmp_path / "runs").write_text("")
     assert main(["doctor"]) == 1
     assert "FAIL  folder of runs" in capsys.readouterr().out
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Write own.npz; the arguments of a run with it."""
+
+    def write(seed: int = 0) -> list[str]:
+        x = np.random.default_rng(seed).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+        y = np.arange(40) % 3
+        np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+        return ["dataset=own", "data_root=.", "model=mlp", "width=0.05", "clients=2", "rounds=2", "local_epochs=1"]
+
+    return write
+
+
+def test_a_refused_run_is_one_line_and_no_table(own, refused, tmp_path, capfd):
+    arguments = own()
+    assert main(arguments) == 0
+    first = capfd.readouterr().out
+    own(seed=1)
+    assert "was made with other data of that name" in refused(*arguments)
+    own()
+    (folder,) = (tmp_path / "runs").iterdir()
+    for name in ("history.csv", "network.fsp", "config.yaml"):
+        os.truncate(folder / name, 0)
+    assert main(arguments) == 0
+    assert capfd.readouterr().out == first, "the same table: from the checkpoint, not from a file beside it"
+    os.truncate(folder / "checkpoint", 100)
+    assert "move it away to begin this run again" in refused(*arguments)
+
+
+@pytest.mark.slow
+def test_a_sweep_counts_what_its_runs_said(own, tmp_path):
+    arguments = own()
+    assert fedsparse(*arguments, cwd=tmp_path).returncode == 0
+    own(seed=1)
+    done = fedsparse("--multirun", *arguments, "seed=0,1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.count("was made with other data of that name") == 1
+    (table,) = tmp_path.glob("runs/sweep-*.csv")
+    rows = list(csv.DictReader(table.open(encoding="utf-8")))
+    assert [bool(row["failed"]) for row in rows] == [True, False, False], "one row with the reason, two rounds"
+    lines = done.stdout.splitlines()
+    assert lines[0].split()[:2] == ["seeds", "failed"]
+    assert lines[1].split()[:2] == ["1", "1"]
+
+
+@pytest.mark.slow
+def test_a_sweep_names_each_run_in_its_progress(tmp_path):
+    done = fedsparse("--multirun", *TINY, "seed=0,1", cwd=tmp_path)
+    for folder in (p for p in (tmp_path / "runs").iterdir() if p.is_dir()):
+        assert f"{folder.name}: round 2 of 2, up " in done.stderr
+
+
+def test_the_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"fedsparse {__version__}\n"
+
+
+ASCII_LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("locale", [ASCII_LOCALE, {}], ids=["ASCII", "as it is"])
+def test_any_place_and_any_locale(tmp_path, locale):
+    place = tmp_path / "my runs [ü]=(λ) é"
+    place.mkdir()
+    call = [sys.executable, "-m", "fedsparse"]
+    options = {"cwd": place, "capture_output": True, "timeout": 300, "env": {**os.environ, **locale}}
+    for arguments in (["--help"], [*TINY, "out=läufe"], ["-m", *TINY, "seed=0,1", "target_bpp=0.1", "out=läufe"]):
+        done = subprocess.run([*call, *arguments], **options)
+        assert done.returncode == 0, done.stderr.decode()
+        assert b"Traceback" not in done.stderr
+    assert [p.name for p in place.iterdir()] == ["läufe"]
+    assert len(list(place.glob("läufe/*/checkpoint"))) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_screen_without_greek_letters_gets_their_names(tmp_path, encoding):
+    call = [sys.executable, "-m", "fedsparse", "--help"]
+    done = subprocess.run(call, capture_output=True, cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": encoding})
+    said = done.stdout.decode(encoding)
+    assert done.returncode == 0, done.stderr
+    assert "weight lambda of the regularizer" in said
+    assert "?" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [["--help"], ["flower", "--help"], ["notebook", "--help"]])
+def test_help_survives_optimization(tmp_path, arguments):
+    call = [sys.executable, "-OO", "-m", "fedsparse", *arguments]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path)
+    assert "    python -m fedsparse" in done.stdout, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.15, 0.6, 1.2])
+def test_ctrl_c_while_modules_load(tmp_path, seconds):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fedsparse", "rounds=400"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT), err
+    assert "Traceback" not in err or process.returncode == -signal.SIGINT, "before Python has begun with this program"
+    assert len(err.strip().splitlines()) <= 2, err
+
+
+@pytest.mark.slow
+def test_an_output_that_takes_nothing_is_one_line(tmp_path):
+    with open("/dev/full", "w") as full:
+        for arguments in (["--help"], TINY):
+            done = subprocess.run(
+                [sys.executable, "-m", "fedsparse", *arguments], stdout=full, stderr=subprocess.PIPE, cwd=tmp_path,
+                text=True,
+            )  # fmt: skip
+            assert done.returncode == 2
+            assert done.stderr.splitlines()[-1] == "fedsparse: the output: No space left on device", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments", "extra"),
+    [
+        ("papermill", ["notebook", "00_start_here"], "notebooks"),
+        ("nbformat", ["course", "site", "x"], "notebooks"),
+        ("seaborn", ["study", "rivals-digits"], "notebooks"),
+        ("matplotlib", ["explorer", "x.html"], "notebooks"),
+    ],
+)
+def test_an_optional_package_that_is_missing_is_named_with_its_extra(tmp_path, package, arguments, extra):
+    hide = f"import sys; sys.modules[{package!r}] = None; from fedsparse.__main__ import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", hide, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == f"fedsparse: {package} is not installed: pip install 'fedsparse[{extra}]'\n"
+
+
+def test_without_pytorch_the_doctor_says_so(tmp_path):
+    hide = "import sys; sys.modules['torch'] = None; from fedsparse.__main__ import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", hide, "doctor"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert "FAIL  torch" in done.stdout
+    one = subprocess.run([sys.executable, "-c", hide, "lam=1"], cwd=tmp_path, capture_output=True, text=True)
+    assert one.returncode == 2
+    assert one.stderr == "fedsparse: torch is not installed: python -m fedsparse doctor says what else is missing\n"
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import os
 import re
 import shutil
 import stat
@@ -20,7 +21,7 @@ from fedsparse.tools.notebooks.files import read
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
-GUIDE = (ROOT / "docs" / "teaching.md").read_text()
+GUIDE = (ROOT / "docs" / "teaching.md").read_text(encoding="utf-8")
 TRIVIAL = 16
 """Characters: shorter lines, such as `p = np.mean(mask)`, say nothing by themselves."""
 each = pytest.mark.parametrize("notebook", ALL, ids=lambda p: p.stem)
@@ -132,10 +133,10 @@ def built(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 def test_the_explorer_is_on_the_site(built):
-    page = (built / "notebooks" / "06_lambda_sweep.html").read_text()
+    page = (built / "notebooks" / "06_lambda_sweep.html").read_text(encoding="utf-8")
     (target,) = set(re.findall(r'href="([^"]*lambda_explorer\.html)"', page))
     explorer = (built / "notebooks" / target).resolve()
-    assert 'type="range"' in explorer.read_text()
+    assert 'type="range"' in explorer.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -149,7 +150,7 @@ def test_the_site_loads_nothing_from_elsewhere(built):
     pages = [*built.rglob("*.html"), *built.rglob("*.css")]
     assert len(pages) > len(ALL)
     for page in pages:
-        assert not resources(page.read_text(errors="ignore")), page.name
+        assert not resources(page.read_text(encoding="utf-8", errors="ignore")), page.name
     assert resources('<script async src="https://a/b.js">') == ["https://a/b.js"]
     assert resources("<link href='x'><style>@import url(//a/b.css)</style>") == ["//a/b.css"]
     assert not resources('<a href="https://a">a</a><img src="b.png">')
@@ -158,23 +159,23 @@ def test_the_site_loads_nothing_from_elsewhere(built):
 @pytest.mark.slow
 def test_the_site_has_notebooks_guides_settings_and_reference(built):
     for notebook in ALL:
-        page = (built / "notebooks" / f"{notebook.stem}.html").read_text()
+        page = (built / "notebooks" / f"{notebook.stem}.html").read_text(encoding="utf-8")
         assert page.count("<h1") == 1
         assert "%pip" not in page
         assert "colab.research" not in page
         assert all(re.search(r'alt="[^"]', tag) for tag in re.findall(r"<img[^>]*>", page))
         for formula in re.findall(r"<math.*?</math>", page, re.S):
             assert "\\" not in formula, formula
-    assert "target_bpp" in (built / "settings.html").read_text()
-    assert "Plans" in (built / "teaching.html").read_text()
-    reference = "".join(page.read_text() for page in (built / "api").glob("*.html"))
+    assert "target_bpp" in (built / "settings.html").read_text(encoding="utf-8")
+    assert "Plans" in (built / "teaching.html").read_text(encoding="utf-8")
+    reference = "".join(page.read_text(encoding="utf-8") for page in (built / "api").glob("*.html"))
     for name in (
         "fedsparse.federation.run",
         "fedsparse.wire.masks.decode_mask",
         "fedsparse.aggregation.MaskAggregator",
     ):
         assert f'id="{name}"' in reference
-    home = (built / "index.html").read_text()
+    home = (built / "index.html").read_text(encoding="utf-8")
     for guide in (ROOT / "docs").glob("*.md"):
         assert guide.stem == "index" or f'href="{guide.stem}.html"' in home, guide.name
     assert all(f"notebooks/{notebook.stem}.html" in home for notebook in ALL)
@@ -241,19 +242,29 @@ def test_the_bundle_is_whole(packed):
     assert {name for name in inside if name.endswith(".py")} == sources
     assert stat.S_ISREG((packed / "install.sh").stat().st_mode)
     assert subprocess.run(["sh", "-n", str(packed / "install.sh")]).returncode == 0
-    assert "were left out" in (packed / "README.txt").read_text()
+    assert "were left out" in (packed / "README.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
 def test_the_bundles_wheel_installs_without_a_network(packed, tmp_path):
     call = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(tmp_path)]
-    done = subprocess.run([*call, "--find-links", str(packed / "wheels"), "fedsparse"], capture_output=True, text=True)
+    call += ["--find-links", str(packed / "wheels"), "fedsparse"]
+    done = subprocess.run(call, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "fedsparse" / "tools" / "notebooks" / "command.py").exists()
 
 
+@pytest.mark.slow
+def test_copies_are_made_in_any_locale(tmp_path):
+    ascii_locale = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    call = [sys.executable, "-m", "fedsparse", "course", "copies", str(tmp_path)]
+    done = subprocess.run(call, cwd=ROOT, env=ascii_locale, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "teacher").glob("*.ipynb"))) == len(ALL)
+
+
 def test_a_place_where_nothing_can_be_made_is_refused_in_one_line(tmp_path, monkeypatch, capsys):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.chdir(ROOT)
     assert main(["course", "copies", str(tmp_path / "file")]) == 2
     assert capsys.readouterr().err == f"fedsparse: cannot write {tmp_path}/file/student: Not a directory\n"
@@ -265,7 +276,7 @@ def test_a_place_where_nothing_can_be_made_is_refused_in_one_line(tmp_path, monk
 
 
 def test_a_folder_that_is_no_bundle_is_left_alone(tmp_path, monkeypatch, capsys):
-    (tmp_path / "thesis.txt").write_text("years of work")
+    (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
     monkeypatch.chdir(ROOT)
     assert main(["course", "bundle", str(tmp_path), "--no-wheels"]) == 2
     assert "is no bundle" in capsys.readouterr().err

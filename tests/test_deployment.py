@@ -50,7 +50,7 @@ def fleet_calls() -> set[str]:
 
 
 def test_the_proxy_passes_on_every_call_of_a_node_but_registering():
-    (allowed,) = re.findall(r"\^/v1/fleet/\(([^)]+)\)\$", (FOLDER / "nginx.conf").read_text())
+    (allowed,) = re.findall(r"\^/v1/fleet/\(([^)]+)\)\$", (FOLDER / "nginx.conf").read_text(encoding="utf-8"))
     assert set(allowed.split("|")) == fleet_calls() - {"register-node"}
 
 
@@ -82,7 +82,9 @@ def test_the_proxy_lets_a_nodes_calls_through_and_nothing_else(drill, processes,
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = drill.free_port()
     config = tmp_path / "nginx.conf"
-    config.write_text(drill.nginx_config(tmp_path, f"127.0.0.1:{port}", f"127.0.0.1:{server.server_port}"))
+    config.write_text(
+        drill.nginx_config(tmp_path, f"127.0.0.1:{port}", f"127.0.0.1:{server.server_port}"), encoding="utf-8"
+    )
     processes.start("nginx", *drill.nginx_command(config))
     drill.until(lambda: drill.listens(port), 20, "nginx listens")
     try:
@@ -135,9 +137,8 @@ def test_a_refusal_is_known_by_its_code_not_by_its_words(drill, processes, says,
 @needs("openssl")
 def test_credentials_are_a_chain_and_keys_are_private(drill, tmp_path):
     drill.credentials(tmp_path)
-    text = subprocess.run(
-        ["openssl", "x509", "-in", tmp_path / "server.crt", "-noout", "-text"], capture_output=True, text=True
-    ).stdout
+    call = ["openssl", "x509", "-in", tmp_path / "server.crt", "-noout", "-text"]
+    text = subprocess.run(call, capture_output=True, encoding="utf-8").stdout
     assert "DNS:localhost, IP Address:127.0.0.1" in text
     for key in ("ca.key", "server.key"):
         assert stat.S_IMODE((tmp_path / key).stat().st_mode) == 0o600
@@ -151,10 +152,11 @@ def test_credentials_are_a_chain_and_keys_are_private(drill, tmp_path):
 @pytest.mark.parametrize("unit", UNITS)
 def test_systemd_takes_the_units(unit, tmp_path):
     program = tmp_path / UNITS[unit]
-    program.write_text("#!/bin/sh\n")
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
     program.chmod(0o755)
-    (tmp_path / unit).write_text((FOLDER / "systemd" / unit).read_text().replace("/opt/fedsparse/bin", str(tmp_path)))
-    done = subprocess.run(["systemd-analyze", "verify", tmp_path / unit], capture_output=True, text=True)
+    text = (FOLDER / "systemd" / unit).read_text(encoding="utf-8").replace("/opt/fedsparse/bin", str(tmp_path))
+    (tmp_path / unit).write_text(text, encoding="utf-8")
+    done = subprocess.run(["systemd-analyze", "verify", tmp_path / unit], capture_output=True, encoding="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -162,10 +164,10 @@ def test_systemd_takes_the_units(unit, tmp_path):
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_units_start_flower_with_options_that_it_knows(unit):
     """And restart it, as a user of its own who can write nowhere else, on loopback, with every switch."""
-    text = (FOLDER / "systemd" / unit).read_text()
+    text = (FOLDER / "systemd" / unit).read_text(encoding="utf-8")
     options = re.findall(r"--[a-z-]+", text.split("ExecStart=")[1].split("\nRestart=")[0])
     help = subprocess.run(
-        [Path(sys.executable).parent / UNITS[unit], "--help"], capture_output=True, text=True,
+        [Path(sys.executable).parent / UNITS[unit], "--help"], capture_output=True, encoding="utf-8",
         env=os.environ | {"FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"},
     ).stdout  # fmt: skip
     # Flower lists this one without help.
@@ -181,7 +183,7 @@ def test_the_units_start_flower_with_options_that_it_knows(unit):
 def test_the_units_environment_has_every_switch():
     from fedsparse.flower.superlink import SWITCHES
 
-    lines = (FOLDER / "systemd" / "environment").read_text().splitlines()
+    lines = (FOLDER / "systemd" / "environment").read_text(encoding="utf-8").splitlines()
     there = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
     wanted = {name: value for name, value in SWITCHES.items() if name.startswith("FLWR_")}
     assert len(wanted) >= 3
@@ -204,7 +206,7 @@ def test_what_was_started_is_stopped_whatever_happens(drill, tmp_path):
 
 @pytest.mark.parametrize("document", ["deployment.md", "scale.md"])
 def test_links_of_the_guides_resolve(document):
-    text = (ROOT / "docs" / document).read_text()
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http)([^)#]+)", text):
         assert (ROOT / "docs" / target).exists(), target
     for path in re.findall(r"`((?:flower_app|benchmarks|fedsparse)/[\w./@-]+)`", text):
@@ -213,5 +215,5 @@ def test_links_of_the_guides_resolve(document):
 
 @pytest.mark.skipif(not os.environ.get("FEDSPARSE_DRILL"), reason="the whole drill takes minutes: FEDSPARSE_DRILL=1")
 def test_the_drill():
-    done = subprocess.run([sys.executable, FOLDER / "drill.py"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, FOLDER / "drill.py"], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -62,7 +62,10 @@ def rows(*rates: float, lam: float = 1.0) -> list[dict]:
         (rows(0, 0), ""),
         (rows(0.9, 0.8), "not met yet: 2 rounds are too few to tell"),
         (rows(0.2, 0, 0, 0, 0, 0, lam=0.0), "not met yet: 1 round is too few to tell"),
-        (rows(0.2, 0.2, 0.2, 0.2, 0.2, lam=0.0), "sent 0.2 bpp at λ = 0, so the target is above what this federation sends"),
+        (
+            rows(0.2, 0.2, 0.2, 0.2, 0.2, lam=0.0),
+            "sent 0.2 bpp at λ = 0, so the target is above what this federation sends",
+        ),
         (rows(0.2, 0.2, 0.2, 0.2, 0.2), "with λ = 1 from 1: more rounds may do"),
         (rows(0.9, 0.8, 0.7, 0.6, 0.5), "sent 0.7 bpp and falling, with λ = 1: more rounds may do"),
         (rows(0.5, 0.5, 0.5, 0.5, 0.5), "no longer falls, with λ = 1: the target is below what this method reaches"),

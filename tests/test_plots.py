@@ -1,12 +1,18 @@
 """Figures: every line is drawn once and has a name, and a band lies where its values are."""
 
 import json
+import os
+import subprocess
+import sys
+import warnings
 
 import numpy as np
 import pandas
 import pytest
 
+from fedsparse import SettingError, run
 from fedsparse.analysis import plots
+from fedsparse.analysis.sweeps import tidy
 
 
 def legend(figure):
@@ -61,6 +67,41 @@ def test_by_round_draws_one_mean_or_one_line_per_seed():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["λ = 0", "λ = 0.5"]
 
 
+def test_a_table_without_what_is_drawn_is_refused_in_one_line(tiny):
+    table = tidy([run(tiny)])
+    with pytest.raises(SettingError, match=r"it has no panel, line, megabytes_up, megabytes_down$"):
+        plots.tradeoff(table)
+    with pytest.raises(SettingError, match=r"it has no share$"):
+        plots.against_share(table, ("accuracy",), by="lam")
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda table: plots.by_round(table, ("accuracy",)),
+        lambda table: plots.by_lam(table, ("accuracy",)),
+        lambda table: plots.points(table, ("accuracy",), "lam", "lam"),
+        plots.tradeoff,
+        plots.communication_cost,
+    ],
+)
+def test_a_table_without_rows_is_refused_in_one_line(draw):
+    for nothing in (pandas.DataFrame(), pandas.DataFrame({"round": [], "lam": [], "accuracy": []})):
+        with pytest.raises(SettingError, match="the table has no rows"):
+            draw(nothing)
+
+
+def test_by_round_of_a_column_without_values_leaves_its_panel_empty():
+    table = pandas.DataFrame({"round": [1, 2], "lam": 0.0, "accuracy": [0.1, 0.2], "bpp_kl": [np.nan, np.nan]})
+    with warnings.catch_warnings(action="error"):
+        empty, drawn = plots.by_round(table, ("bpp_kl", "accuracy")).axes
+    assert not [line for line in empty.lines if len(line.get_xdata())]
+    assert [text.get_text() for text in drawn.get_legend().get_texts()] == ["λ = 0"]
+    for columns, words in ((("bpp_kl",), "no values of bpp_kl"), ((), "no values of any column")):
+        with pytest.raises(SettingError, match=words):
+            plots.by_round(table, columns)
+
+
 def test_a_name_looks_the_same_in_every_panel_and_its_band_surrounds_it():
     x, y = np.arange(3), np.array([1.0, 2.0, 4.0])
     panels = {"left": {"truth": (x, y)}, "right": {"guess": (x, y, 0.5), "truth": (x, y)}}
@@ -77,12 +118,30 @@ def test_a_name_looks_the_same_in_every_panel_and_its_band_surrounds_it():
     assert plots.png(figure).startswith(b"\x89PNG")
 
 
+def test_a_figure_is_saved_in_any_locale(tmp_path):
+    save = """
+from pathlib import Path
+from fedsparse.analysis import plots
+figure = plots.lines({"share": {"line": ([0, 1], [0, 1])}}, ["x"])
+for name in ("first", "second"):
+    plots.save(figure, name, alt="θ", caption="λ", folder="made", notebook="05", parameters={})
+plots.adopt(Path("made"), Path("figures"), "05")
+"""
+    ascii_locale = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    (tmp_path / "save.py").write_text(save, encoding="utf-8")
+    (tmp_path / "figures").mkdir()
+    done = subprocess.run([sys.executable, "save.py"], cwd=tmp_path, env=ascii_locale, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    listed = json.loads((tmp_path / "figures" / "index.json").read_text(encoding="utf-8"))
+    assert [listed[f"{name}.png"]["alt"] for name in ("first", "second")] == ["θ", "θ"]
+
+
 def test_a_bound_show_saves_the_figure_with_what_it_was_made_from(tmp_path):
     show = plots.bound("05_some_notebook", tmp_path, {"lam": 3.0}, "digits, seed 0")
     figure = plots.lines({"share": {"line": ([0, 1], [0, 1])}}, ["x"])
     show(figure, "first", alt="a line", caption="One line.")
     show(figure, "second", alt="a line", made_from="another seed")
-    listed = json.loads((tmp_path / "index.json").read_text())
+    listed = json.loads((tmp_path / "index.json").read_text(encoding="utf-8"))
     assert [listed[f"{name}.png"]["caption"] for name in ("first", "second")] == [
         "One line. Made from digits, seed 0.", "Made from another seed.",
     ]  # fmt: skip

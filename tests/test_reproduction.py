@@ -17,7 +17,8 @@ from fedsparse.analysis.reproduction import command, page, pictures, plan, table
 from fedsparse.analysis.reproduction.claims import SAVINGS, claims, survives
 from fedsparse.analysis.reproduction.listing import listing
 from fedsparse.analysis.reproduction.plan import CASES, DATASETS, PARTS, SCALES, Scale, chosen_lams
-from fedsparse.analysis.reproduction.record import PLACES, ROUND, Record, key_of, sign, signature
+from fedsparse.analysis.reproduction.record import FOLDER, PLACES, ROUND, Record, key_of, sign, signature
+from fedsparse.analysis.sweeps import Failed
 from fedsparse.experiment import SETTINGS
 from fedsparse.run_folder import RunFolder
 
@@ -39,7 +40,7 @@ def paper(tmp_path, monkeypatch):
         f"x_{kind}": rng.integers(0, 256, (count, 28, 28), np.uint8) for kind, count in (("train", 200), ("test", 40))
     }
     labels = {"y_train": np.arange(200) % 10, "y_test": np.arange(40) % 10}
-    (tmp_path / "data").mkdir()
+    (tmp_path / FOLDER).mkdir(parents=True)
     np.savez(tmp_path / "data" / "mnist.npz", **images, **labels)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(SCALES, "small", TINY)
@@ -118,9 +119,9 @@ def test_the_record_knows_a_run_by_what_it_is(tiny, tmp_path):
     assert record.row(tiny) is None
     done = run(tiny)
     record.add(done)
-    first = (tmp_path / "paper" / "runs.csv").read_text()
+    first = (tmp_path / "paper" / "runs.csv").read_text(encoding="utf-8")
     record.add(done)
-    assert (tmp_path / "paper" / "runs.csv").read_text() == first, "entered twice, there once"
+    assert (tmp_path / "paper" / "runs.csv").read_text(encoding="utf-8") == first, "entered twice, there once"
     again = Record(tmp_path / "paper")
     row = again.row(tiny.replace(out="elsewhere", data_root="other", device="cpu"))
     history = done.history.frame
@@ -155,7 +156,7 @@ def test_a_run_that_is_begun_elsewhere_is_left_alone(tiny):
 
 
 def test_a_page_that_cannot_be_written_is_one_line(paper, capsys):
-    (paper / "docs").write_text("no folder")
+    (paper / "docs").write_text("no folder", encoding="utf-8")
     assert main(["reproduce", "--page"]) == 2
     assert capsys.readouterr().err.startswith("fedsparse: cannot write docs")
 
@@ -186,7 +187,7 @@ def test_a_run_done_in_pieces_names_every_place(tiny, tmp_path, monkeypatch):
     row = record.row(tiny)
     assert (row["device"], row["commit"]) == ("here and there", "here1 and there1")
     command._do(tiny)
-    assert "elsewhere" not in signature(tiny).read_text()
+    assert "elsewhere" not in signature(tiny).read_text(encoding="utf-8")
     assert row["data"]
 
 
@@ -201,7 +202,7 @@ def test_a_damaged_record_is_one_line(tmp_path):
     (tmp_path / "runs.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(RunError, match="cannot be read"):
         Record(tmp_path)
-    (tmp_path / "runs.csv").write_text("<<<<<<< ours\nkey,rounds\n")
+    (tmp_path / "runs.csv").write_text("<<<<<<< ours\nkey,rounds\n", encoding="utf-8")
     with pytest.raises(RunError, match="first line is not that of a record"):
         Record(tmp_path)
 
@@ -210,21 +211,21 @@ def test_a_damaged_record_is_one_line(tmp_path):
 def test_runs_enter_the_record_and_are_not_done_again(paper, capsys):
     assert main(["reproduce", "scale=small", "part=lambda", "dataset=mnist", "jobs=1"]) == 0
     assert capsys.readouterr().out.count("accuracy") == 3, "λ = 0, and 1 with and without a warm-up"
-    table = (paper / "data/results/paper/runs.csv").read_text()
+    table = (paper / "data/results/paper/runs.csv").read_text(encoding="utf-8")
     assert main(["reproduce", "scale=small", "part=lambda", "dataset=mnist", "data_root=nowhere", "out=else"]) == 0
     assert "accuracy" not in capsys.readouterr().out
-    assert (paper / "data/results/paper/runs.csv").read_text() == table
+    assert (paper / "data/results/paper/runs.csv").read_text(encoding="utf-8") == table
     assert main(["reproduce", "scale=small", "dataset=mnist", "--list"]) == 0
     said = capsys.readouterr().out
     assert "MNIST, iid, FedPM" in said
     assert "seed 0 done in" in said
     assert "seed 1 missing, about" in said
     assert "scale=small: " in said
-    text = (paper / "docs/reproduction.md").read_text()
+    text = (paper / "docs/reproduction.md").read_text(encoding="utf-8")
     assert text == page.page(Record())
     assert "### MNIST, a smaller scale\n\nλ = 1 against FedPM" in text
     assert "### CIFAR-10, a smaller scale\n\nNot run." in text
-    listed = json.loads((paper / "figures/index.json").read_text())
+    listed = json.loads((paper / "figures/index.json").read_text(encoding="utf-8"))
     assert list(listed) == ["paper-small-mnist-warm-up.png", "paper-small-mnist.png"]
 
 
@@ -236,6 +237,30 @@ def test_a_run_that_fails_is_named_and_the_others_are_done(paper, capsys):
     assert not list((paper / "runs/paper").glob("cifar*")), "nothing came of it: nothing is left behind"
     assert "cifar10" in said.err
     assert "Traceback" not in said.err
+
+
+def test_a_reason_that_runs_share_is_said_once(paper, capsys, monkeypatch):
+    monkeypatch.setattr(command, "attempt_all", lambda runs, jobs: [Failed(e, f"no {e.dataset}") for e in runs])
+    assert main(["reproduce", "scale=small", "jobs=1"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert [line.rpartition(": ")[2] for line in said] == ["no mnist", "no cifar10", "no cifar100"]
+    planned = [e for part in PARTS for e in plan.members(part, "small", {}) if e.dataset == "mnist"]
+    keys = [e.replace(out="runs/paper").key for e in planned]
+    assert said[0] == f"{len(set(keys))} runs failed, {keys[0]} first: no mnist"
+
+
+@pytest.mark.parametrize("switches", [[], ["--list"], ["--page"]])
+def test_another_folder_than_the_repository_is_refused(tmp_path, monkeypatch, capsys, switches):
+    monkeypatch.chdir(tmp_path)
+    assert main(["reproduce", *switches]) == 2
+    assert capsys.readouterr().err == f"fedsparse: no {FOLDER} here: call it in the folder of the repository\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_done_is_listed_without_drawing():
+    draws = "import sys, fedsparse.analysis.reproduction.command as c; c.main(['--list']);"
+    draws += "sys.exit(bool({'matplotlib', 'seaborn', 'fedsparse.analysis.plots'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", draws], cwd=ROOT, capture_output=True).returncode == 0
 
 
 @pytest.mark.slow
@@ -259,7 +284,8 @@ def test_killed_at_any_moment_it_goes_on(paper):
     timing = ["minutes", "commit"]
     cut = pandas.read_csv("data/results/paper/runs.csv").drop(columns=timing)
     rounds = (paper / "data/results/paper/rounds-mnist.csv").read_bytes()
-    (paper / "data/results/paper").rename(paper / "first")
+    (paper / FOLDER).rename(paper / "first")
+    (paper / FOLDER).mkdir()
     assert subprocess.run([*call, "whole"], capture_output=True).returncode == 0
     pandas.testing.assert_frame_equal(cut, pandas.read_csv("data/results/paper/runs.csv").drop(columns=timing))
     assert rounds == (paper / "data/results/paper/rounds-mnist.csv").read_bytes()
@@ -474,4 +500,4 @@ def test_an_empty_record_has_a_page(tmp_path):
 
 def test_the_page_is_what_the_record_says(monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert page.PAGE.read_text() == page.page(Record()), "made by: python -m fedsparse reproduce --page"
+    assert page.PAGE.read_text(encoding="utf-8") == page.page(Record()), "made by: python -m fedsparse reproduce --page"

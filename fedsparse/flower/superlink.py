@@ -68,7 +68,8 @@ class SuperLink:
         port = free_port()
         (self.home / "config.toml").write_text(
             f'[superlink]\ndefault = "{CONNECTION}"\n\n'
-            f'[superlink.{CONNECTION}]\naddress = "127.0.0.1:{port}"\ninsecure = true\n'
+            f'[superlink.{CONNECTION}]\naddress = "127.0.0.1:{port}"\ninsecure = true\n',
+            encoding="utf-8",
         )
         command = ["flower-superlink", "--insecure", "--host", "127.0.0.1", "--port", str(port), *self.options]
         with open(self.home / "superlink.log", "wb") as log:
@@ -104,7 +105,7 @@ class SuperLink:
         run = self._latest_run()
         if after and run and not run["status"].startswith("finished"):
             self._flwr("stop", str(run["run-id"]), CONNECTION)
-        output = log.read_text(errors="replace")
+        output = log.read_text(encoding="utf-8", errors="replace")
         status = run["status"] if run else "not started"
         if status != "finished:completed":
             lines = [line for line in output.splitlines() if "Error" in line] or output.splitlines() or ["no output"]
@@ -120,8 +121,9 @@ class SuperLink:
 
     def _flwr(self, *arguments: str) -> str:
         done = subprocess.run(
-            ["flwr", *arguments], env=environment(self.home), capture_output=True, text=True, timeout=60
-        )
+            ["flwr", *arguments], env=environment(self.home), capture_output=True, encoding="utf-8", errors="replace",
+            timeout=60,
+        )  # fmt: skip
         return done.stdout or done.stderr
 
     def _wait_until_healthy(self, address: str) -> None:
@@ -130,7 +132,8 @@ class SuperLink:
             with contextlib.suppress(OSError), urlopen(address, timeout=1):
                 return
             time.sleep(0.2)
-        lines = (self.home / "superlink.log").read_text(errors="replace").strip().splitlines() or ["no output"]
+        output = (self.home / "superlink.log").read_text(encoding="utf-8", errors="replace")
+        lines = output.strip().splitlines() or ["no output"]
         raise RunError(f"flower-superlink did not start: {lines[-1]}")
 
 

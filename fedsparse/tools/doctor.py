@@ -79,8 +79,10 @@ def _trains() -> tuple[bool, str, str]:
 
 
 def _devices() -> list[tuple[str, str]]:
-    import torch
-
+    try:
+        import torch
+    except ImportError:
+        return []
     found = [("cpu", f"{os.cpu_count()} cores, {torch.get_num_threads()} torch threads")]
     found += [(f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
     return found + ([("mps", "Apple GPU")] if torch.backends.mps.is_available() else [])

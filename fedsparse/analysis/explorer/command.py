@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
         raise SettingError(f"{str(page)!r} is no page: name a file that ends in .html")
     sweep = load(folder=data)
     try:
-        page.write_text(render(sweep, FIRST if FIRST in sweep.lams else sweep.lams[0]))
+        page.write_text(render(sweep, FIRST if FIRST in sweep.lams else sweep.lams[0]), encoding="utf-8")
     except OSError as error:
         raise RunError(f"cannot write {page}: {error.strerror or error}") from None
     print(f"{page}: {len(sweep.points)} values of λ, {page.stat().st_size:,} bytes")
@@ -45,7 +45,7 @@ def render(sweep: Sweep, first: float) -> str:
     Without scripts, and on paper, all sections stand below each other.
     """
     sections = (f'<section data-lam="{v:g}" aria-label="λ = {v:g}">{section(v, sweep)}</section>' for v in sweep.lams)
-    page = Path(__file__).with_name("page.html").read_text()
+    page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
     for name, value in {
         "STYLE": STYLE,
         "SECTIONS": "\n".join(sections),

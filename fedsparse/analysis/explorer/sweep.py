@@ -119,7 +119,8 @@ def write_details(runs: Sequence[Run], file: Path) -> None:
         federation.restore(checkpoint)
         content |= {"source": federation.source, "layer": list(federation.network.layout.shapes[1])}
         content[f"{done.experiment.lam:g}"] = details(federation)
-    file.write_text(json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace('},"', '},\n"') + "\n")
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace('},"', '},\n"')
+    file.write_text(f"{text}\n", encoding="utf-8")
 
 
 def load(name: str = "lambda-digits", folder: str | Path = "data/results", data_root: str = "data") -> Sweep:
@@ -137,7 +138,7 @@ def load(name: str = "lambda-digits", folder: str | Path = "data/results", data_
     experiment = Experiment.of(settings | {"lam": 0.0, "data_root": data_root})
     last = rows[rows["round"] == experiment.rounds]
     try:
-        stored = json.loads(beside.read_text())
+        stored = json.loads(beside.read_text(encoding="utf-8"))
         lams = sorted(map(float, last["lam"].unique()))
         points = tuple(Point.of(lam, last[last["lam"] == lam], stored[f"{lam:g}"]) for lam in lams)
         source, (out, inputs, *kernel) = stored["source"], stored["layer"]

@@ -16,7 +16,7 @@ from fedsparse.analysis.explorer.sweep import RATES, Point, Sweep
 from fedsparse.analysis.plots.style import OKABE_ITO, plot_lines
 from fedsparse.analysis.sweeps import interval
 
-STYLE = f"<style>\n{Path(__file__).with_name('view.css').read_text()}</style>"
+STYLE = f"<style>\n{Path(__file__).with_name('view.css').read_text(encoding='utf-8')}</style>"
 
 
 class Frame(NamedTuple):

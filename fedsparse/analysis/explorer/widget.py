@@ -91,7 +91,7 @@ def show(sweep: Sweep, lam: float) -> Explorer:
     content = explorer.box._repr_mimebundle_()
     content["text/html"] = explorer.view.value + explorer.table.value
     content["text/plain"] = view.frame(explorer.slider.value, sweep).caption
-    display(HTML(Path(__file__).with_name("handle.html").read_text()))
+    display(HTML(Path(__file__).with_name("handle.html").read_text(encoding="utf-8")))
     display(content, raw=True)
     return explorer
 

@@ -46,11 +46,11 @@ def listing(folder: Path) -> Iterator[dict[str, Any]]:
     """The folder's `index.json`, to be changed: by one process at a time, and without figures that no longer exist."""
     index = folder / "index.json"
     with FileLock(folder / ".index.lock"):
-        listed = json.loads(index.read_text()) if index.exists() else {}
+        listed = json.loads(index.read_text(encoding="utf-8")) if index.exists() else {}
         yield listed
         existing = {name: entry for name, entry in listed.items() if (folder / name).exists()}
         partial = folder / ".index.partial"
-        partial.write_text(json.dumps(existing, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        partial.write_text(json.dumps(existing, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
         os.replace(partial, index)
 
 
@@ -61,7 +61,8 @@ def adopt(fresh: Path, folder: Path, notebook: str) -> None:
             (folder / name).unlink(missing_ok=True)
         for figure in fresh.glob("*.png"):
             shutil.copyfile(figure, folder / figure.name)
-        listed |= json.loads((fresh / "index.json").read_text()) if (fresh / "index.json").exists() else {}
+        made = fresh / "index.json"
+        listed |= json.loads(made.read_text(encoding="utf-8")) if made.exists() else {}
 
 
 def show(figure: Figure, name: str, *, alt: str, caption: str, **made_by: Any) -> None:

@@ -1,4 +1,7 @@
-"""Figures from tables of runs, as `fedsparse.analysis.sweeps` and `fedsparse.analysis.costs` make them."""
+"""Figures from tables of runs, as `fedsparse.analysis.sweeps` and `fedsparse.analysis.costs` make them.
+
+They raise `SettingError` for a table that lacks a column that is drawn, or has no rows.
+"""
 
 import itertools
 import textwrap
@@ -11,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from fedsparse.analysis.plots.style import LABELS, MARKERS, OKABE_ITO, STYLES, common_legend, panels
+from fedsparse.errors import SettingError
 
 
 def by_round(
@@ -24,19 +28,25 @@ def by_round(
         by: the setting that tells the lines apart.
         seeds: "lines" for one line per seed: a mean of collapsed and working runs describes neither.
     """
+    _check(table, "round", by, *columns, *["seed"] * (seeds == "lines"))
     name = "λ" if by == "lam" else by
     several: dict[str, Any] = {"errorbar": ("pi", 100)}
     if seeds == "lines":
         several = {"units": "seed", "estimator": None, "linewidth": 1.2}
     labelled = table.assign(**{name: table[by].map(lambda v: f"{name} = {v:g}" if by == "lam" else str(v))})
+    there = [column for column in columns if table[column].notna().any()]
+    if not there:
+        raise SettingError(f"nothing to draw: no values of {', '.join(columns) or 'any column'}")
     figure, row = panels(len(columns), 3.6 * len(columns), 3.4, title)
     for axes, column in zip(row, columns, strict=True):
-        seaborn.lineplot(
-            labelled.dropna(subset=[column]), x="round", y=column, hue=name, style=name, ax=axes,
-            palette=OKABE_ITO[: labelled[name].nunique()], legend=axes is row[0], **several,
-        )  # fmt: skip
-        axes.set(ylabel=LABELS.get(column, column), ylim=(0, 1.02) if table[column].max() <= 1.02 else (0, None))
-    row[0].get_legend().set_title(None)
+        if column in there:
+            seaborn.lineplot(
+                labelled.dropna(subset=[column]), x="round", y=column, hue=name, style=name, ax=axes,
+                palette=OKABE_ITO[: labelled[name].nunique()], legend=column == there[0], **several,
+            )  # fmt: skip
+        top = 1.02 if table[column].max() <= 1.02 else None
+        axes.set(xlabel="round", ylabel=LABELS.get(column, column), ylim=(0, top))
+    row[columns.index(there[0])].get_legend().set_title(None)
     return figure
 
 
@@ -47,6 +57,7 @@ def by_lam(last: pandas.DataFrame, columns: tuple[str, ...], title: str = "") ->
         last: one row per run, with `lam`, as the last rounds of a table of `fedsparse.analysis.sweeps`.
         columns: of `fedsparse.history.COLUMNS`.
     """
+    _check(last, "lam", *columns)
     lams = sorted(last["lam"].unique())
     figure, row = panels(len(columns), 3.4 * len(columns), 3.3, title)
     for axes, column, colour in zip(row, columns, OKABE_ITO, strict=False):
@@ -65,6 +76,8 @@ def tradeoff(table: pandas.DataFrame, title: str = "", seeds: str = "band") -> F
             their range, each marker an evaluation.
         seeds: "lines" for one line per seed, as in `by_round`.
     """
+    drawn = "panel", "line", "round", "megabytes_up", "megabytes_down", "accuracy_expected"
+    _check(table, *drawn, *["seed"] * (seeds == "lines"))
     table = table.assign(megabytes=table["megabytes_up"] + table["megabytes_down"])
     names, lines = table["panel"].unique(), table["line"].unique()
     columns = min(3, len(names))
@@ -99,6 +112,7 @@ def points(
     Args:
         chance: a level to mark with a dotted line.
     """
+    _check(table, x, by, *columns)
     groups, lines = list(table[x].unique()), list(table[by].unique())
     letters = 13 if len(groups) < 5 else 8  # of a label's line
     figure, row = panels(len(columns), max(5.6, 3.9 * len(columns)), 3.7, title, grid="y")
@@ -129,6 +143,7 @@ def against_share(
         levels: accuracies to compare the lines with, by name: horizontal lines.
         logarithmic: shares from all weights on the left to few on the right, each half as wide as the one before.
     """
+    _check(table, "share", by, *columns)
     figure, row = panels(len(columns), max(7.2, 4.2 * len(columns)), 4.2, title, sharey=True)
     for axes, column in zip(row, columns, strict=True):
         for name, colour, marker, style in zip(table[by].unique(), OKABE_ITO, MARKERS, STYLES, strict=False):
@@ -155,6 +170,7 @@ def communication_cost(costs: pandas.DataFrame, title: str = "") -> Figure:
     Args:
         costs: one row per method, with columns `up`, `down` and `all`, as from `fedsparse.analysis.costs`.
     """
+    _check(costs, "up", "down", "all")
     ordered = costs.sort_values("all")
     rows = range(len(ordered))
     figure, (axes,) = panels(1, 8.4, 0.42 * len(ordered) + 1.5, grid="x")
@@ -170,6 +186,14 @@ def communication_cost(costs: pandas.DataFrame, title: str = "") -> Figure:
     axes.spines["left"].set_visible(False)
     figure.legend(loc="outside right upper", frameon=False)
     return figure
+
+
+def _check(table: pandas.DataFrame, *columns: str) -> None:
+    """Raise `SettingError` if the table has no rows, or lacks one of these columns."""
+    if not len(table):
+        raise SettingError("nothing to draw: the table has no rows")
+    if missing := [column for column in columns if column not in table]:
+        raise SettingError(f"this figure needs a table with {', '.join(columns)}; it has no {', '.join(missing)}")
 
 
 def _mean_and_range(axes: Any, x: Any, groups: Any, *, color: str, **looks: Any) -> None:

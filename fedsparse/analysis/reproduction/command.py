@@ -66,7 +66,8 @@ def main(argv: Sequence[str]) -> int:
                 _run(part, [e for e in runs(part) if not record.row(e)], record, jobs, failed)
         finally:
             for why, keys in failed.items():
-                print(f"{len(keys)} run{'s' * (len(keys) > 1)} failed, {keys[0]} first: {why}", file=sys.stderr)
+                count = len(set(keys))  # a run may belong to several parts
+                print(f"{count} run{'s' * (count > 1)} failed, {keys[0]} first: {why}", file=sys.stderr)
     print(f"the reproduction page: {write(record)}")
     return int(bool(failed))
 

@@ -153,7 +153,7 @@ class Record:
 def rounds_done(experiment: Experiment) -> int:
     """How many rounds its run folder has."""
     file = RunFolder(experiment).path / "history.csv"
-    return len(History.from_csv(file.read_text())) if file.exists() else 0
+    return len(History.from_csv(file.read_text(encoding="utf-8"))) if file.exists() else 0
 
 
 def signature(experiment: Experiment) -> Path:
@@ -171,7 +171,8 @@ def sign(experiment: Experiment) -> None:
     file = signature(experiment)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("\n".join(dict.fromkeys([*_signed(file), f"{_device(experiment)};{_commit()}"])) + "\n")
+        lines = dict.fromkeys([*_signed(file), f"{_device(experiment)};{_commit()}"])
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as error:
         raise RunError(f"cannot write to out={experiment.out!r}: {error.strerror or error}") from None
 
@@ -184,7 +185,7 @@ def made_by(experiment: Experiment) -> dict[str, str]:
 
 
 def _signed(file: Path) -> list[str]:
-    return file.read_text().splitlines() if file.exists() else []
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
 
 def _device(experiment: Experiment) -> str:
@@ -200,7 +201,8 @@ def _commit() -> str:
     package = Path(__file__).parents[2]
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", *words, "--", "."], cwd=package, capture_output=True, text=True).stdout.strip()
+        call = ["git", *words, "--", "."]
+        return subprocess.run(call, cwd=package, capture_output=True, encoding="utf-8", errors="replace").stdout.strip()
 
     try:
         return git("log", "-1", "--format=%h") + "+" * bool(git("status", "--porcelain"))

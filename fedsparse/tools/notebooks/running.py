@@ -2,8 +2,10 @@
 
 import ast
 import json
+import logging
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -42,16 +44,23 @@ def parameters_of(notebook: Path) -> dict[str, Any]:
 def checked(given: Mapping[str, Any], known: Mapping[str, Any], notebook: str) -> dict[str, Any]:
     """The given parameters, if each is known to the notebook and has its default's type.
 
+    A parameter whose default is a path is made absolute: it is given as seen from here, not from the notebook's folder.
+
     Raises:
-        SettingError: an unknown name, or a value of another type.
+        SettingError: an unknown name, a value of another type, or a list that names a value twice.
     """
+    found = dict(given)
     for name, value in given.items():
         if name not in known:
             raise SettingError(f"{notebook} has no parameter {name!r}{nearest(name, known)}; it has {', '.join(known)}")
         kind = type(known[name])
         if type(value) is not kind and (type(value), kind) != (int, float):
             raise SettingError(f"{name}={value!r} is not like its default in {notebook}, {known[name]!r}")
-    return dict(given)
+        if kind is list and any(item in value[:i] for i, item in enumerate(value)):
+            raise SettingError(f"{name}={value} names a value twice, which would count as two independent ones")
+        if kind is str and (name in OUTPUT_FOLDERS or "/" in known[name]):
+            found[name] = os.path.realpath(os.path.expanduser(value))
+    return found
 
 
 def execute(notebook: Path, folder: Path, given: Mapping[str, Any], timeout: int = 0) -> nbformat.NotebookNode:
@@ -104,8 +113,8 @@ def run_grid(
     ]
     table = pandas.DataFrame(rows).assign(failed=[reason for _, reason in outcomes])
     name = next(iter(grids)).stem if len(grids) == 1 else "notebooks"
-    file = to / f"{name}-{digest(*(str(folder) for _, folder, _, _ in members))}.csv"
-    table.to_csv(file, index=False, lineterminator="\n")
+    file = to / f"{name}-{digest(*(folder.relative_to(to).as_posix() for _, folder, _, _ in members))}.csv"
+    _write_whole(file, table.to_csv(index=False, lineterminator="\n"))
     return table, file
 
 
@@ -148,22 +157,34 @@ def refresh(notebook: Path) -> None:
 
 
 def attempt_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], jobs: int) -> list[tuple[Any, str]]:
-    """Call a function with each tuple of arguments, `jobs` at a time; returns the result of each, and why it failed."""
-    jobs = min(jobs, max(1, len(calls)))
+    """Call a function with each tuple of arguments, `jobs` at a time; returns the result of each, and why it failed.
+
+    Raises:
+        OSError: a file cannot be written; the calls that are not done by then are given up.
+    """
+    jobs, here = min(jobs, max(1, len(calls))), os.getcwd()
 
     def attempt(*given: Any) -> tuple[Any, str]:
+        os.chdir(here)  # a worker may have been started elsewhere
         # The runs that a notebook starts get its share of the cores; joblib limits their threads.
         os.environ["LOKY_MAX_CPU_COUNT"] = str(max(1, (os.cpu_count() or 1) // jobs))
         try:
             return function(*given), ""
-        except (FedsparseError, OSError) as error:
+        except FedsparseError as error:
             return None, " ".join(str(error).split())
 
-    return joblib.Parallel(n_jobs=jobs)(joblib.delayed(attempt)(*given) for given in calls)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # workers inherit it: this process ends them at Ctrl-C
+    try:
+        outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator")(joblib.delayed(attempt)(*given) for given in calls)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return list(outcomes)
 
 
 def _run_cells(name: str, timeout: int, **call: Any) -> nbformat.NotebookNode:
     """Execute all cells; the arguments are papermill's."""
+    for logger in ("papermill", "asyncio"):  # what they would report of a kernel that ends early is raised as well
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
     try:
         return papermill.execute_notebook(
             **call, kernel_name="python3", execution_timeout=timeout or None, coalesce_streams=True,
@@ -171,6 +192,8 @@ def _run_cells(name: str, timeout: int, **call: Any) -> nbformat.NotebookNode:
             extra_arguments=["--IPKernelApp.log_level=50"],  # kernels warn of their loopback transport at every start
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
+        if error.ename == "KeyboardInterrupt":
+            raise KeyboardInterrupt from None
         reason = f"cell {error.exec_count} failed with {error.ename}: {error.evalue}"
     except CellTimeoutError:
         reason = f"a cell took longer than {timeout} seconds"
@@ -182,13 +205,18 @@ def _run_cells(name: str, timeout: int, **call: Any) -> nbformat.NotebookNode:
 def _write_whole(file: Path, text: str) -> None:
     """Replace a file: it holds the old or the new text at every moment."""
     partial = file.with_name(f".{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, file)
+    try:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(partial, file)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _folder_name(given: Mapping[str, Any], made: Mapping[str, str]) -> str:
     """A readable name that differs for other code: results of earlier code are not taken for today's."""
-    words = "-".join(f"{name}{value}" for name, value in _readable(given).items())
+    words = "-".join(f"{name}{os.path.basename(str(value))}" for name, value in _readable(given).items())
     short = re.sub(r"[^A-Za-z0-9.+-]+", "_", words).strip("_.")[:80] or "defaults"
     return f"{short}-{digest(json.dumps([sorted(given.items()), made]))}"
 
