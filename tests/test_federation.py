@@ -203,7 +203,7 @@ def test_the_regularizer_makes_masks_sparser_and_cheaper(tiny):
 def test_training_that_diverges_says_so(tiny):
     federation = Federation(tiny)
     federation.network.stages[0].frozen.fill_(float("inf"))
-    with pytest.raises(RunError, match="diverged at client 0 in round 1: try a learning rate below 0.1"):
+    with pytest.raises(RunError, match=r"diverged at client 0 in round 1: try a learning rate below 0\.1"):
         federation.round()
 
 
@@ -211,7 +211,7 @@ def test_training_that_diverges_says_so(tiny):
 def test_training_that_diverges_under_a_regularizer_names_it(tiny, engine):
     federation = Federation(tiny.replace(lam=1.0, engine=engine))
     federation.network.stages[0].frozen.fill_(float("inf"))
-    with pytest.raises(RunError, match="try a smaller λ, or a learning rate below 0.1"):
+    with pytest.raises(RunError, match=r"try a smaller λ, or a learning rate below 0\.1"):
         federation.round()
 
 

@@ -1,6 +1,7 @@
 """The federation on Flower: the same bytes as in one process, whatever clients do that they should not."""
 
 import csv
+import dataclasses
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ pytest.importorskip("flwr", reason="Flower is not installed: pip install 'fedspa
 from flwr.app import ConfigRecord, Message, RecordDict
 from google.protobuf.message import DecodeError as ProtobufError
 
-from fedsparse import DataError, Experiment, Federation, History, Run, RunError, SettingError, run
+from fedsparse import DataError, Experiment, Federation, History, MessageError, Run, RunError, SettingError, data, run
+from fedsparse.flower import client_app
 from fedsparse.flower.client_app import RECORD, payload_of
 from fedsparse.flower.nodes import Nodes
 from fedsparse.flower.run_config import FlowerSettings, from_run_config, to_run_config
@@ -376,6 +378,46 @@ def test_each_site_may_bring_its_own_data_and_counts_by_its_samples(tiny, tmp_pa
     assert "needs data=" in refusals(got.folder)[0]["why"]
     with pytest.raises(DataError, match="has 6 classes"):
         over_flower(elsewhere(e, "other"), FlowerSettings(site_classes=7), node_configs=sites)
+
+
+@pytest.mark.parametrize("rounds", [2, 3])
+def test_a_run_goes_on_only_with_the_sites_data_that_it_had(tiny, tmp_path, rounds):
+    site(tmp_path / "own.npz", [0, 1, 2, 3, 4, 5])
+    for name in "ab":
+        site(tmp_path / f"{name}.npz", [0, 5] * 30)
+    e = tiny.replace(dataset="own", data_root=tmp_path, clients=2, train_size=0)
+    settings = FlowerSettings(node_wait=0, reply_timeout=0.1, site_classes=6)
+    sites = [{"partition-id": k, "data": str(tmp_path / f"{name}.npz")} for k, name in enumerate("ab")]
+    done = over_flower(e, settings, node_configs=sites)
+    fewer = over_flower(e, settings, node_configs=sites[:1])
+    assert fewer.history.to_csv() == done.history.to_csv(), "those that are there hold what they held"
+    longer = e.replace(rounds=rounds)
+    with pytest.raises(RunError, match="with other images at its clients"):
+        run(longer)
+    with pytest.raises(RunError, match="with min_updates=1"):
+        over_flower(longer, dataclasses.replace(settings, min_updates=2), node_configs=sites)
+    client_app._load.cache_clear()
+    site(tmp_path / "b.npz", [0, 5] * 31)
+    with pytest.raises(RunError, match="with other images at client 1: choose another folder"):
+        over_flower(longer, settings, node_configs=sites)
+
+
+def test_a_site_whose_data_change_during_a_run_is_left_out(tiny, tmp_path):
+    site(tmp_path / "own.npz", [0, 1, 2, 3, 4, 5])
+    e = tiny.replace(dataset="own", data_root=tmp_path, clients=2, train_size=0)
+    nodes = Nodes(None, FlowerSettings(site_classes=6), None, e, data.load("own", tmp_path), None)
+    nodes.restore(None, {"client 1": 7})
+    nodes._add(1, {"client": 0, "samples": 5, "data": 3})
+    with pytest.raises(MessageError, match="client 1 has other data than earlier in this run"):
+        nodes._add(2, {"client": 1, "samples": 5, "data": 8})
+    nodes._add(2, {"client": 1, "samples": 5, "data": 7})
+    assert nodes.holdings() == {"client 0": 3, "client 1": 7}
+
+
+def test_a_run_in_one_process_is_the_run_over_flower(tiny):
+    done = run(tiny)
+    again = over_flower(tiny, node_configs=[])
+    assert again.history.rows == done.history.rows, "no node is asked: it holds what the server has dealt"
 
 
 SERVER = """

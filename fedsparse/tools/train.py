@@ -16,7 +16,6 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import yaml
 
@@ -109,29 +108,29 @@ def _launch(experiments: Sequence[Experiment], overrides: Sequence[str]) -> list
         log_to_stderr()
         return attempt(experiments[config.number], here)
 
-    with TemporaryDirectory() as scratch:
-        config = {
-            "defaults": [
-                "_self_",
-                {"override hydra/launcher": "joblib"},
-                {"override hydra/job_logging": "none"},
-                {"override hydra/hydra_logging": "none"},
-            ],
-            "number": 0,
-            "hydra": {"output_subdir": None, "sweep": {"dir": scratch, "subdir": "."}},
-        }
-        ConfigStore.instance().store(name="fedsparse", node=config)
-        try:
-            with hydra.initialize(version_base="1.3", config_path=None, job_name="fedsparse"):
-                composed = hydra.compose("fedsparse", overrides=list(overrides), return_hydra_config=True)
-                context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(composed))
-                plugins = Plugins.instance()
-                launcher = plugins.instantiate_launcher(hydra_context=context, task_function=job, config=composed)
-                done = launcher.launch([[f"number={i}"] for i in range(len(experiments))], initial_job_idx=0)
-        except HydraException as error:
-            raise SettingError(str(error).splitlines()[0]) from None
-        except TerminatedWorkerError:
-            raise RunError(ENDED) from None
+    out = Path(experiments[0].out).expanduser()  # launchers for clusters keep their own files there
+    config = {
+        "defaults": [
+            "_self_",
+            {"override hydra/launcher": "joblib"},
+            {"override hydra/job_logging": "none"},
+            {"override hydra/hydra_logging": "none"},
+        ],
+        "number": 0,
+        "hydra": {"output_subdir": None, "sweep": {"dir": str(out).replace("${", "\\${"), "subdir": "."}},
+    }
+    ConfigStore.instance().store(name="fedsparse", node=config)
+    try:
+        with hydra.initialize(version_base="1.3", config_path=None, job_name="fedsparse"):
+            composed = hydra.compose("fedsparse", overrides=list(overrides), return_hydra_config=True)
+            context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(composed))
+            plugins = Plugins.instance()
+            launcher = plugins.instantiate_launcher(hydra_context=context, task_function=job, config=composed)
+            done = launcher.launch([[f"number={i}"] for i in range(len(experiments))], initial_job_idx=0)
+    except HydraException as error:
+        raise SettingError(str(error).splitlines()[0]) from None
+    except TerminatedWorkerError:
+        raise RunError(ENDED) from None
     return [job.return_value for job in done]
 
 

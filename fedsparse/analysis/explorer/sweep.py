@@ -15,7 +15,7 @@ from fedsparse.errors import DataError, SettingError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import Federation
 from fedsparse.history import COLUMNS
-from fedsparse.run_folder import RunFolder
+from fedsparse.run_folder import read_checkpoint
 from fedsparse.runs import Run
 
 RATES = {"bpp_entropy": "entropy", "bpp_uplink": "uplink", "bpp_downlink": "downlink", "bpp_kl": "KL"}
@@ -107,16 +107,13 @@ def write_details(runs: Sequence[Run], file: Path) -> None:
     """Write the `details` of the first seed's runs, read from their run folders, as JSON by λ.
 
     Raises:
-        DataError: a run folder holds no checkpoint.
+        RunError: a run folder holds no checkpoint.
     """
     first = min(r.experiment.seed for r in runs)
     content: dict[str, Any] = {}
     for done in (r for r in runs if r.experiment.seed == first):
-        checkpoint = RunFolder(done.experiment).load()
-        if checkpoint is None:
-            raise DataError(f"{done.folder} holds no checkpoint: repeat the run")
         federation = Federation(done.experiment)
-        federation.restore(checkpoint)
+        federation.restore(read_checkpoint(done.folder))
         content |= {"source": federation.source, "layer": list(federation.network.layout.shapes[1])}
         content[f"{done.experiment.lam:g}"] = details(federation)
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace('},"', '},\n"')

@@ -21,7 +21,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from fedsparse.analysis.reproduction.listing import listing
 from fedsparse.analysis.reproduction.plan import DATASETS, PARTS, SCALE_TITLES, SCALES, chosen_lams, members
 from fedsparse.analysis.reproduction.record import FOLDER, Record, rounds_done, sign, signature
-from fedsparse.analysis.sweeps import Failed, attempt_all
+from fedsparse.analysis.sweeps import ENDED, Failed, attempt_all
 from fedsparse.errors import RunError, SettingError
 from fedsparse.experiment import Experiment
 from fedsparse.run_folder import RunFolder
@@ -96,16 +96,16 @@ def _attempts(experiments: Sequence[Experiment], jobs: int) -> Iterator[Run | Fa
     try:
         yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(map(joblib.delayed(_do), experiments))
     except TerminatedWorkerError:
-        raise RunError("a run was ended from outside, perhaps for want of memory: a smaller jobs= may do") from None
+        raise RunError(ENDED) from None
 
 
 def _do(experiment: Experiment) -> Run | Failed:
-    if rounds_done(experiment) < experiment.rounds:
-        sign(experiment)
     try:
-        (outcome,) = attempt_all([experiment], 1)
-    except (MemoryError, torch.OutOfMemoryError):
-        outcome = Failed(experiment, "the memory does not suffice: a smaller jobs= may do")
+        if rounds_done(experiment) < experiment.rounds:
+            sign(experiment)
+    except RunError as error:
+        return Failed(experiment, str(error))
+    (outcome,) = attempt_all([experiment], 1)
     if not RunFolder(experiment).path.exists():  # nothing came of it: leave nothing behind
         signature(experiment).unlink(missing_ok=True)
     return outcome

@@ -16,9 +16,8 @@ from filelock import FileLock
 
 from fedsparse.errors import RunError
 from fedsparse.experiment import SETTINGS, Experiment
-from fedsparse.history import History
 from fedsparse.models import device_of
-from fedsparse.run_folder import RunFolder
+from fedsparse.run_folder import RunFolder, read_checkpoint
 from fedsparse.runs import Run
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ RENAMED = {"engine": {"cohort": "fast"}}
 @lru_cache(maxsize=4096)
 def key_of(experiment: Experiment) -> str:
     """The name of a run in the record: the same wherever it was done."""
-    return experiment.replace(**{name: SETTINGS[name].default for name in PLACES}).key
+    return experiment.replace(**{name: SETTINGS[name].default for name in PLACES}).earlier_keys[0]
 
 
 def settings_of(experiment: Experiment) -> dict[str, Any]:
@@ -97,7 +96,7 @@ class Record:
             "network_bytes": done.network_bytes,
             "parameters": done.network.masked.layout.n,
             "minutes": history["seconds"].sum() / 60,
-            "data": str((RunFolder(e).load() or {}).get("data", "")),
+            "data": str(read_checkpoint(done.folder)["data"]),
             **made_by(e),
             **done.versions,
         }
@@ -151,9 +150,9 @@ class Record:
 
 
 def rounds_done(experiment: Experiment) -> int:
-    """How many rounds its run folder has."""
-    file = RunFolder(experiment).path / "history.csv"
-    return len(History.from_csv(file.read_text(encoding="utf-8"))) if file.exists() else 0
+    """How many rounds its run folder has. Raises `RunError` if that cannot be read."""
+    folder = RunFolder(experiment).path
+    return len(read_checkpoint(folder)["history"]) if (folder / "checkpoint").exists() else 0
 
 
 def signature(experiment: Experiment) -> Path:

@@ -162,10 +162,13 @@ def attempt_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], 
     Raises:
         OSError: a file cannot be written; the calls that are not done by then are given up.
     """
-    jobs, here = min(jobs, max(1, len(calls))), os.getcwd()
+    jobs, here, caller = min(jobs, max(1, len(calls))), os.getcwd(), os.getpid()
 
     def attempt(*given: Any) -> tuple[Any, str]:
-        os.chdir(here)  # a worker may have been started elsewhere
+        if os.getpid() != caller:  # a worker, which may have been started elsewhere, and which the caller ends
+            os.chdir(here)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            _hold_ctrl_c(False)
         # The runs that a notebook starts get its share of the cores; joblib limits their threads.
         os.environ["LOKY_MAX_CPU_COUNT"] = str(max(1, (os.cpu_count() or 1) // jobs))
         try:
@@ -173,12 +176,19 @@ def attempt_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], 
         except FedsparseError as error:
             return None, " ".join(str(error).split())
 
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # workers inherit it: this process ends them at Ctrl-C
+    _hold_ctrl_c(True)  # workers print a traceback if it meets them while they start
+    outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator")(joblib.delayed(attempt)(*given) for given in calls)
     try:
-        outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator")(joblib.delayed(attempt)(*given) for given in calls)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    return list(outcomes)
+        _hold_ctrl_c(False)
+        return list(outcomes)
+    except KeyboardInterrupt as stop:
+        return outcomes.throw(stop)  # joblib then ends the workers and all that they have started
+
+
+def _hold_ctrl_c(hold: bool) -> None:
+    """Let Ctrl-C wait, or hear it again; processes that are started meanwhile begin with it waiting."""
+    if hasattr(signal, "pthread_sigmask"):  # Windows does without
+        signal.pthread_sigmask(signal.SIG_BLOCK if hold else signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _run_cells(name: str, timeout: int, **call: Any) -> nbformat.NotebookNode:
