@@ -112,9 +112,7 @@ def batches(client: Client, experiment: Experiment, round: int) -> Iterator[Tens
         yield from shuffled.split(experiment.batch_size)
 
 
-def mean_loss(
-    losses: list[Tensor], values: Tensor, client: Client, round: int, lr: float, regularized: bool
-) -> float:
+def mean_loss(losses: list[Tensor], values: Tensor, client: Client, round: int, lr: float, regularized: bool) -> float:
     """The mean over the steps. Raises `RunError` if it, or one of the values, is no longer a finite number."""
     mean = torch.stack(losses).mean()
     if not (torch.isfinite(mean) & ~values.isnan().any()):

@@ -5,12 +5,8 @@ on what runs at the same time; and on a busy machine no thread spins while it wa
 """
 
 import ctypes
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -46,10 +42,3 @@ def keep_freed_memory() -> None:
         return
     for parameter in (-1, -3):  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
         mallopt(parameter, 1 << 30)
-
-
-def follow_caller(folder: Path) -> None:
-    """In a worker process: relative paths mean the caller's folder, and Ctrl-C is left to the caller."""
-    if multiprocessing.current_process().name != "MainProcess":
-        os.chdir(folder)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)

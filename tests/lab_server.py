@@ -41,7 +41,7 @@ def jupyterlab(home: Path, token: str) -> Iterator[str]:
     options = [f"--ServerApp.port={port}", f"--IdentityProvider.token={token}", "--ServerApp.ip=127.0.0.1",
                "--ServerApp.port_retries=0", f"--ServerApp.root_dir={home / 'work'}", "--no-browser", "--allow-root",
                "--LabApp.extension_manager=readonly"]  # fmt: skip
-    log = open(home / "log", "w")  # noqa: SIM115
+    log = open(home / "log", "w", encoding="utf-8")  # noqa: SIM115
     # A session of its own, so that Ctrl-C is for the tests alone.
     server = subprocess.Popen(
         [sys.executable, "-c", SERVER, *options], env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log,

@@ -415,8 +415,23 @@ def test_ctrl_c_while_modules_load(tmp_path, seconds):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seconds", [2, 4, 5, 6, 8])
+def test_ctrl_c_at_a_terminal_reaches_workers_too_and_is_one_line(tmp_path, seconds):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fedsparse", "-m", "seed=0,1", "rounds=400"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    (line,) = [line for line in err.splitlines() if line and ": round " not in line]
+    assert line.startswith("fedsparse: stopped; every finished round is kept")
+
+
+@pytest.mark.slow
 def test_an_output_that_takes_nothing_is_one_line(tmp_path):
-    with open("/dev/full", "w") as full:
+    with open("/dev/full", "w", encoding="utf-8") as full:
         for arguments in (["--help"], TINY):
             done = subprocess.run(
                 [sys.executable, "-m", "fedsparse", *arguments], stdout=full, stderr=subprocess.PIPE, cwd=tmp_path,

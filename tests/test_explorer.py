@@ -79,7 +79,7 @@ def test_a_study_stores_what_the_explorer_needs(tmp_path, monkeypatch, tiny):
     for _ in range(tiny.rounds):
         federation.round()
     file = Path("data/results/tiny.json")
-    stored = json.loads(file.read_text())
+    stored = json.loads(file.read_text(encoding="utf-8"))
     assert stored["9"] == details(federation), "the end of the run"
     theta, counts = federation.algorithm.parameters(federation.state), sweep.at(9.0).theta
     near = [np.sum(np.abs(theta - value) < 0.05) for value in (0, 0.5, 1)]
@@ -96,7 +96,7 @@ def test_a_study_stores_what_the_explorer_needs(tmp_path, monkeypatch, tiny):
     assert [len(p.accuracies) for p in sweep.with_point(trained).points] == [2, 1], "replaced"
 
     del stored["9"]
-    file.write_text(json.dumps(stored))
+    file.write_text(json.dumps(stored), encoding="utf-8")
     with pytest.raises(DataError, match="do not belong together"):
         explorer.load("tiny")
     file.unlink()

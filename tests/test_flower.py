@@ -50,7 +50,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def refusals(folder: Path) -> list[dict[str, str]]:
-    with open(folder / "refused.csv", newline="") as file:
+    with open(folder / "refused.csv", encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

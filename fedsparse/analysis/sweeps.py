@@ -12,9 +12,9 @@ from fedsparse.errors import FedsparseError, RunError, SettingError, TargetWarni
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import run
 from fedsparse.history import COLUMNS, WHOLE
+from fedsparse.processes import ctrl_c_is_ours, follow_caller
 from fedsparse.run_folder import RunFolder
 from fedsparse.runs import Run
-from fedsparse.threads import follow_caller
 
 if TYPE_CHECKING:
     import pandas
@@ -84,7 +84,8 @@ def attempt_all(experiments: Sequence[Experiment], jobs: int = -1, log: bool = F
 
     calls = [joblib.delayed(_attempt)(e, Path.cwd(), log) for e in distinct(experiments)]
     try:
-        return joblib.Parallel(n_jobs=jobs)(calls)
+        with ctrl_c_is_ours():
+            return joblib.Parallel(n_jobs=jobs)(calls)
     except TerminatedWorkerError:
         raise RunError(ENDED) from None
 

@@ -24,6 +24,7 @@ from fedsparse.errors import RunError, SettingError, TargetWarning
 from fedsparse.experiment import PRESETS, SETTINGS, Experiment, without_effect
 from fedsparse.federation import run
 from fedsparse.history import History
+from fedsparse.processes import ctrl_c_is_ours
 from fedsparse.run_folder import RunFolder
 from fedsparse.runs import Run
 from fedsparse.setting import allowed, help_of
@@ -126,7 +127,8 @@ def _launch(experiments: Sequence[Experiment], overrides: Sequence[str]) -> list
             context = HydraContext(GlobalHydra.instance().config_loader(), Callbacks(composed))
             plugins = Plugins.instance()
             launcher = plugins.instantiate_launcher(hydra_context=context, task_function=job, config=composed)
-            done = launcher.launch([[f"number={i}"] for i in range(len(experiments))], initial_job_idx=0)
+            with ctrl_c_is_ours():
+                done = launcher.launch([[f"number={i}"] for i in range(len(experiments))], initial_job_idx=0)
     except HydraException as error:
         raise SettingError(str(error).splitlines()[0]) from None
     except TerminatedWorkerError:

@@ -24,6 +24,7 @@ from fedsparse.analysis.reproduction.record import FOLDER, Record, rounds_done, 
 from fedsparse.analysis.sweeps import ENDED, Failed, attempt_all
 from fedsparse.errors import RunError, SettingError
 from fedsparse.experiment import Experiment
+from fedsparse.processes import ctrl_c_is_ours
 from fedsparse.run_folder import RunFolder
 from fedsparse.runs import Run
 from fedsparse.tools.overrides import CommandLine
@@ -94,7 +95,9 @@ def _run(part: str, missing: Sequence[Experiment], record: Record, jobs: int, fa
 def _attempts(experiments: Sequence[Experiment], jobs: int) -> Iterator[Run | Failed]:
     """Outcomes of runs in parallel, each as soon as it is there."""
     try:
-        yield from joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(map(joblib.delayed(_do), experiments))
+        with ctrl_c_is_ours():
+            every = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+            yield from every(map(joblib.delayed(_do), experiments))
     except TerminatedWorkerError:
         raise RunError(ENDED) from None
 

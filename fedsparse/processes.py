@@ -1,0 +1,51 @@
+"""Worker processes: relative paths mean the caller's folder, and Ctrl-C is the caller's, which then ends them."""
+
+import _thread
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+
+@contextmanager
+def ctrl_c_is_ours() -> Iterator[None]:
+    """Processes that are started meanwhile begin with Ctrl-C blocked: while they load it would end in a traceback.
+
+    A blocked signal is blocked for this thread too; another one waits for it, and interrupts this one.
+    """
+    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
+        yield  # on Windows, and where nobody is interrupted
+        return
+    from joblib.externals.loky.backend import resource_tracker as trackers_of_workers
+
+    for tracker in (resource_tracker, trackers_of_workers):
+        tracker.ensure_running()  # started later, they would unblock the signal
+    over = threading.Event()
+
+    def listen() -> None:
+        while signal.sigwait({signal.SIGINT}) and not over.is_set():
+            _thread.interrupt_main()
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        yield
+    finally:
+        over.set()
+        signal.pthread_kill(listener.ident or 0, signal.SIGINT)
+        listener.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def follow_caller(folder: Path) -> None:
+    """In a worker process: work in the caller's folder, and ignore Ctrl-C. In the caller itself nothing is changed."""
+    if multiprocessing.current_process().name != "MainProcess":
+        os.chdir(folder)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
