@@ -28,9 +28,9 @@ class Experiment:
         SettingError: a value of the wrong type, or out of range; the message names both.
     """
 
+    # fmt: off
     dataset: str = setting(
-        "digits", "digits (embedded), a torchvision set, or the <name> of your own <name>.npz", is_name=True
-    )
+        "digits", "digits (embedded), a torchvision set, or the <name> of your own <name>.npz", is_name=True)
     data_root: str = setting("data", "folder in which data sets are found, or downloaded to")
     train_size: int = setting(0, "training images to keep, drawn by seed; 0 keeps all", low=0)
     model: str = setting("conv2", "network", choices=("conv2", "conv4", "conv6", "conv10", "lenet", "mlp"))
@@ -39,25 +39,20 @@ class Experiment:
     cohort: int = setting(0, "clients that take part in a round, drawn by (seed, round); 0 means all", low=0)
     dropout: float = setting(
         0.0, "probability that a client of the round receives θ and never answers, by (seed, round, client)", low=0,
-        high=1,
-    )  # fmt: skip
+        high=1)
     partition: str = setting(
         "iid",
         "how training images are dealt: iid, whole classes, a Dirichlet draw per class, or shards sorted by class",
-        choices=("iid", "classes", "dirichlet", "shards"),
-    )
+        choices=("iid", "classes", "dirichlet", "shards"))
     classes_per_client: int = setting(
         2, "classes of a client, exactly (partition=classes), or its shards (partition=shards)", low=1, high=100_000,
-        only={"partition": ("classes", "shards")},
-    )  # fmt: skip
+        only={"partition": ("classes", "shards")})
     alpha: float = setting(
         0.5, "concentration α (partition=dirichlet): 0.01 is a class to one client, 100 near iid", low=0.01, high=100,
-        only={"partition": ("dirichlet",)},
-    )  # fmt: skip
+        only={"partition": ("dirichlet",)})
     size_skew: float = setting(
         0.0, "σ of log-normal client sizes (partition=iid, classes); 0 is equal sizes", low=0, high=5,
-        only={"partition": ("iid", "classes")},
-    )  # fmt: skip
+        only={"partition": ("iid", "classes")})
     rounds: int = setting(30, "rounds in total; asking for more goes on from those that are there", low=1, high=100_000)
     local_epochs: int = setting(3, "passes over its own data that a client makes each round", low=1, high=1000)
     batch_size: int = setting(32, "images per local step", low=1, high=100_000)
@@ -65,108 +60,64 @@ class Experiment:
     lr: float = setting(0.1, "learning rate of the scores", low=1e-9, high=1000, only={"algorithm": MASKS})
     optimizer_state: str = setting(
         "fresh", "a client's optimizer moments: fresh each round, or kept at the client", choices=("fresh", "kept"),
-        only={"optimizer": ("adam",)},
-    )  # fmt: skip
+        only={"optimizer": ("adam",)})
     algorithm: str = setting("fedpm", "the method: what is sent, and how it is aggregated", choices=ALGORITHMS)
     density: float = setting(
-        0.5,
-        "share of weights that a client's mask keeps in each layer",
-        low=0,
-        high=1,
-        only={"algorithm": ("top_mask",)},
-    )
+        0.5, "share of weights that a client's mask keeps in each layer", low=0, high=1,
+        only={"algorithm": ("top_mask",)})
     weight_lr: float = setting(0.001, "learning rate of weights", low=1e-9, high=1000, only={"algorithm": WEIGHTS})
     server_lr: float = setting(
-        0.002, "how far a majority vote moves a weight", low=1e-9, high=1000, only={"algorithm": ("sign_sgd",)}
-    )
+        0.002, "how far a majority vote moves a weight", low=1e-9, high=1000, only={"algorithm": ("sign_sgd",)})
     bits: int = setting(
-        1, "bits per weight that an update is quantized to", low=1, high=2, only={"algorithm": ("qsgd", "eden")}
-    )
+        1, "bits per weight that an update is quantized to", low=1, high=2, only={"algorithm": ("qsgd", "eden")})
     lam: float = setting(
-        0.0, "weight λ of the regularizer in the local loss; 0 is plain FedPM", low=0, high=1e6, only=FEDPM
-    )
+        0.0, "weight λ of the regularizer in the local loss; 0 is plain FedPM", low=0, high=1e6, only=FEDPM)
     lam_warmup: int = setting(
-        0,
-        "rounds over which λ rises linearly from 0 to lam; 0 is lam from the first round",
-        low=0,
-        high=100_000,
-        only=FEDPM,
-        only_if_lam=True,
-    )
+        0, "rounds over which λ rises linearly from 0 to lam; 0 is lam from the first round", low=0, high=100_000,
+        only=FEDPM, only_if_lam=True)
     lam_delay: int = setting(
-        0,
-        "rounds at λ = 0 before lam, or its warm-up, begins: the network learns first",
-        low=0,
-        high=100_000,
-        only=FEDPM,
-        only_if_lam=True,
-    )
+        0, "rounds at λ = 0 before lam, or its warm-up, begins: the network learns first", low=0, high=100_000,
+        only=FEDPM, only_if_lam=True)
     target_bpp: float = setting(
-        0.0,
-        "measured uplink, in bpp, that λ follows from lam on, by dual ascent; 0 leaves λ to lam",
-        low=0,
-        high=1,
-        only=FEDPM,
-    )
+        0.0, "measured uplink, in bpp, that λ follows from lam on, by dual ascent; 0 leaves λ to lam", low=0, high=1,
+        only=FEDPM)
     regularizer: str = setting(
-        "sparsity",
-        "mean of σ(s), entropy of σ(s), or KL(σ(s) ‖ θ)",
-        choices=("sparsity", "entropy", "kl"),
-        only=FEDPM,
-        only_if_lam=True,
-    )
+        "sparsity", "mean of σ(s), entropy of σ(s), or KL(σ(s) ‖ θ)", choices=("sparsity", "entropy", "kl"),
+        only=FEDPM, only_if_lam=True)
     estimator: str = setting(
-        "identity",
-        "gradient through the sampled mask: straight-through, or times θ as in the published FedPM code",
-        choices=("identity", "scaled"),
-        only=FEDPM,
-    )
+        "identity", "gradient through the sampled mask: straight-through, or times θ as in the published FedPM code",
+        choices=("identity", "scaled"), only=FEDPM)
     init: str = setting(
-        "kaiming", "constant c of the frozen weights ±c: √2/√fan_in, or FedPM's e/√fan_in", choices=("kaiming", "fedpm")
-    )
+        "kaiming", "constant c of the frozen weights ±c: √2/√fan_in, or FedPM's e/√fan_in",
+        choices=("kaiming", "fedpm"))
     scores: str = setting(
-        "half", "first θ: ½ everywhere, or σ of a standard normal", choices=("half", "normal"), only=FEDPM
-    )
+        "half", "first θ: ½ everywhere, or σ of a standard normal", choices=("half", "normal"), only=FEDPM)
     aggregation: str = setting(
-        "mean",
-        "θ from the masks: their mean, their mean weighted by samples, or the mode of a Beta posterior",
-        choices=("mean", "weighted", "beta"),
-    )
+        "mean", "θ from the masks: their mean, their mean weighted by samples, or the mode of a Beta posterior",
+        choices=("mean", "weighted", "beta"))
     prior_reset: int = setting(
         1, "rounds between resets of the Beta prior (aggregation=beta)", low=1, high=100_000,
-        only={"algorithm": MASKS, "aggregation": ("beta",)},
-    )  # fmt: skip
+        only={"algorithm": MASKS, "aggregation": ("beta",)})
     clip: float = setting(
-        0.01,
-        "θ is kept in [clip, 1 − clip]; at 0 a weight on which all clients agree never changes again",
-        low=0,
-        high=0.49,
-        only={"algorithm": MASKS},
-    )
+        0.01, "θ is kept in [clip, 1 − clip]; at 0 a weight on which all clients agree never changes again", low=0,
+        high=0.49, only={"algorithm": MASKS})
     codec: str = setting(
-        "context",
-        "bytes on the wire: coded (weights: deflated by zstd), plain packed bits (weights: float32), or by shared "
-        "randomness (fedpm)",
-        choices=("context", "packed", "shared"),
-    )
+        "context", "bytes on the wire: coded (weights: deflated by zstd), plain packed bits (weights: float32), or by "
+        "shared randomness (fedpm)", choices=("context", "packed", "shared"))
     engine: str = setting(
-        "fast",
-        "how clients are trained: in parallel, as fast as the device allows, or plainly, one after the other",
-        choices=("fast", "plain"),
-    )
+        "fast", "how clients are trained: in parallel, as fast as the device allows, or plainly, one after the other",
+        choices=("fast", "plain"))
     seed: int = setting(0, "every random draw follows from it", low=0, high=2**63 - 1)
     device: str = setting(
-        "auto", "where to compute; auto takes a GPU if there is one", choices=("auto", "cpu", "cuda", "mps")
-    )
+        "auto", "where to compute; auto takes a GPU if there is one", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting(
         "float32",
         "of the network's arithmetic; scores stay float32; auto is bfloat16 where the device computes it natively",
-        choices=("float32", "bfloat16", "auto"),
-    )
+        choices=("float32", "bfloat16", "auto"))
     evaluate_every: int = setting(
-        1, "rounds between evaluations; the last round is always evaluated", low=1, high=100_000
-    )
+        1, "rounds between evaluations; the last round is always evaluated", low=1, high=100_000)
     out: str = setting("runs", "folder of run folders")
+    # fmt: on
 
     def __new__(cls, *_: Any, **settings: Any) -> "Experiment":
         for name in settings:

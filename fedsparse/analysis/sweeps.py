@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fedsparse.analysis.processes import ctrl_c_is_ours, follow_caller
 from fedsparse.errors import FedsparseError, RunError, SettingError, TargetWarning
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import run
 from fedsparse.history import COLUMNS, WHOLE
-from fedsparse.processes import ctrl_c_is_ours, follow_caller
 from fedsparse.run_folder import RunFolder
 from fedsparse.runs import Run
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import yaml
 
+from fedsparse.analysis.processes import ctrl_c_is_ours
 from fedsparse.analysis.sweeps import ENDED, Failed, attempt, collect, distinct, log_to_stderr, summary
 from fedsparse.errors import RunError, SettingError, TargetWarning
 from fedsparse.experiment import PRESETS, SETTINGS, Experiment, without_effect
 from fedsparse.federation import run
 from fedsparse.history import History
-from fedsparse.processes import ctrl_c_is_ours
 from fedsparse.run_folder import RunFolder
 from fedsparse.runs import Run
 from fedsparse.setting import allowed, help_of

@@ -18,13 +18,13 @@ import joblib
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+from fedsparse.analysis.processes import ctrl_c_is_ours
 from fedsparse.analysis.reproduction.listing import listing
 from fedsparse.analysis.reproduction.plan import DATASETS, PARTS, SCALE_TITLES, SCALES, chosen_lams, members
 from fedsparse.analysis.reproduction.record import FOLDER, Record, rounds_done, sign, signature
 from fedsparse.analysis.sweeps import ENDED, Failed, attempt_all
 from fedsparse.errors import RunError, SettingError
 from fedsparse.experiment import Experiment
-from fedsparse.processes import ctrl_c_is_ours
 from fedsparse.run_folder import RunFolder
 from fedsparse.runs import Run
 from fedsparse.tools.overrides import CommandLine
