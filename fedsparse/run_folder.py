@@ -54,18 +54,8 @@ class RunFolder:
                 shutil.rmtree(self.path, ignore_errors=True)
 
     def write(self, name: str, content: bytes | memoryview) -> None:
-        """Replace a file whole: it is the old or the new one at every moment, also after a kill or a power cut."""
-        partial = self.path / f".{name}.partial"
-        try:
-            with open(partial, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, self.path / name)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
-            raise RunError(f"cannot write {self.path / name}: {error.strerror or error}") from None
+        """Replace a file whole."""
+        write_whole(self.path / name, content)
         self.checksums[name] = zlib.crc32(content)
 
     def write_config(self) -> None:
@@ -112,6 +102,26 @@ class RunFolder:
             return all(zlib.crc32((self.path / name).read_bytes()) == known.get(name) for name in RESULTS)
         except OSError:
             return False
+
+
+def write_whole(file: Path, content: bytes | memoryview) -> None:
+    """Replace a file: it is the old or the new one at every moment, also after a kill or a power cut.
+
+    Raises:
+        RunError: it cannot be written; it is then the old one.
+    """
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, "wb") as opened:
+            opened.write(content)
+            opened.flush()
+            os.fsync(opened.fileno())
+        os.replace(partial, file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise RunError(f"cannot write {file}: {error.strerror or error}") from None
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:

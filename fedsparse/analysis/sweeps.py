@@ -13,7 +13,7 @@ from fedsparse.errors import FedsparseError, RunError, SettingError, TargetWarni
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import run
 from fedsparse.history import COLUMNS, WHOLE
-from fedsparse.run_folder import RunFolder
+from fedsparse.run_folder import RunFolder, write_whole
 from fedsparse.runs import Run
 
 if TYPE_CHECKING:
@@ -169,11 +169,7 @@ def collect(outcomes: Sequence[Run | Failed], file: Path) -> "pandas.DataFrame":
     table = pandas.concat(frames, ignore_index=True)
     table = table.reindex(columns=[*_named(experiments[0], names), *measured])
     table = table.astype(dict.fromkeys(WHOLE, "Int64"))
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(file, index=False, lineterminator="\n")
-    except OSError as error:
-        raise RunError(f"cannot write {file}: {error.strerror or error}") from None
+    write_whole(file, table.to_csv(index=False, lineterminator="\n").encode())
     return table
 
 

@@ -3,6 +3,7 @@
 import ast
 import json
 import logging
+import multiprocessing.resource_tracker
 import os
 import re
 import signal
@@ -188,6 +189,7 @@ def attempt_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], 
 def _hold_ctrl_c(hold: bool) -> None:
     """Let Ctrl-C wait, or hear it again; processes that are started meanwhile begin with it waiting."""
     if hasattr(signal, "pthread_sigmask"):  # Windows does without
+        multiprocessing.resource_tracker.ensure_running()  # its start would end the wait
         signal.pthread_sigmask(signal.SIG_BLOCK if hold else signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
