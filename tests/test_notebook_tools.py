@@ -1,8 +1,13 @@
 """Around notebooks: refreshes, grids of parameters, stamps of their code, launch links, figures and their index."""
 
+import errno
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -87,6 +92,54 @@ def test_a_wrong_grid_is_refused_in_one_line_before_anything_runs(division, tmp_
     assert words in said
     assert said.count("\n") == 1
     assert not (tmp_path / "log").exists()
+
+
+def test_a_list_that_names_a_value_twice_is_refused(division, capsys):
+    assert main(["notebook", "division", "ofs=[6,6]"]) == 2
+    assert "ofs=[6, 6] names a value twice" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_relative_paths_mean_the_callers_folder(division, tmp_path, monkeypatch, capsys):
+    grids = []
+    for typed in ("mine.log", "./mine.log", str(tmp_path / "mine.log")):
+        assert main(["notebook", "division", f"log={typed}"]) == 0
+        assert main(["notebook", "division", "-m", "by=3", f"log={typed}", "to=grid", "jobs=1"]) == 0
+        grids.append(sorted(p.name for p in (tmp_path / "grid").rglob("*")))
+    assert (tmp_path / "mine.log").read_text(encoding="utf-8") == "2 3 2 2 ", "the grid was done once"
+    assert grids[0] == grids[1] == grids[2]
+    assert not (tmp_path / "notebooks" / "mine.log").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("multirun", [[], ["-m", "by=1,2", "jobs=2"]])
+def test_ctrl_c_in_a_notebook_is_one_line(division, tmp_path, multirun):
+    write(division, ("parameters", "by: int = 2"), ("", "import time; time.sleep(60)"), ("results", "{'a': 1}"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fedsparse", "notebook", "division", *multirun],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    time.sleep(12)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert err.strip().startswith("fedsparse: stopped; every finished round is kept"), err
+    assert err.strip().count("\n") == 0, err
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line(division, tmp_path, monkeypatch, capsys):
+    replace = os.replace
+
+    def full(old, new):
+        if str(new).endswith("results.json"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", full)
+    assert main(["notebook", "division", "-m", "by=1", "to=grid", "jobs=1"]) == 1
+    assert "results.json: No space left on device" in capsys.readouterr().out
+    assert not list((tmp_path / "grid").rglob("*.partial"))
 
 
 @pytest.mark.slow

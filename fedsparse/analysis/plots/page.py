@@ -4,7 +4,6 @@ import base64
 import html
 import io
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from typing import Any
 
 from filelock import FileLock
 from matplotlib.figure import Figure
+
+from fedsparse.run_folder import write_whole
 
 
 def png(figure: Figure) -> bytes:
@@ -49,9 +50,7 @@ def listing(folder: Path) -> Iterator[dict[str, Any]]:
         listed = json.loads(index.read_text(encoding="utf-8")) if index.exists() else {}
         yield listed
         existing = {name: entry for name, entry in listed.items() if (folder / name).exists()}
-        partial = folder / ".index.partial"
-        partial.write_text(json.dumps(existing, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(partial, index)
+        write_whole(index, (json.dumps(existing, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
 
 
 def adopt(fresh: Path, folder: Path, notebook: str) -> None:

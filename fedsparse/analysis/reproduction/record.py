@@ -4,7 +4,6 @@ A run is known by its settings, wherever its data and its folder lay. It enters 
 an interrupted run is in its run folder alone, and resumes from there.
 """
 
-import os
 import platform
 import subprocess
 from functools import lru_cache
@@ -17,7 +16,7 @@ from filelock import FileLock
 from fedsparse.errors import RunError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.models import device_of
-from fedsparse.run_folder import RunFolder, read_checkpoint
+from fedsparse.run_folder import RunFolder, read_checkpoint, write_whole
 from fedsparse.runs import Run
 
 if TYPE_CHECKING:
@@ -138,15 +137,8 @@ class Record:
         return table
 
     def _write(self, name: str, table: "pandas.DataFrame") -> None:
-        partial = self.folder / f".{name}.partial"
-        try:
-            with open(partial, "w", encoding="utf-8", newline="") as file:
-                table.to_csv(file, index=False, lineterminator="\n", float_format="%.6g")
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, self.folder / name)
-        except OSError as error:
-            raise RunError(f"cannot write {self.folder / name}: {error.strerror or error}") from None
+        content = table.to_csv(index=False, lineterminator="\n", float_format="%.6g")
+        write_whole(self.folder / name, content.encode())
 
 
 def rounds_done(experiment: Experiment) -> int:

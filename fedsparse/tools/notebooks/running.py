@@ -3,10 +3,8 @@
 import ast
 import json
 import logging
-import multiprocessing.resource_tracker
 import os
 import re
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +18,9 @@ import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from fedsparse.analysis import plots
+from fedsparse.analysis.processes import ctrl_c_is_ours, follow_caller
 from fedsparse.errors import FedsparseError, RunError, SettingError
+from fedsparse.run_folder import write_whole
 from fedsparse.setting import nearest
 from fedsparse.tools.notebooks.files import STAMP, read, repository, results_of, tagged, with_launch_links
 from fedsparse.tools.notebooks.stamps import digest, stamp
@@ -115,7 +115,7 @@ def run_grid(
     table = pandas.DataFrame(rows).assign(failed=[reason for _, reason in outcomes])
     name = next(iter(grids)).stem if len(grids) == 1 else "notebooks"
     file = to / f"{name}-{digest(*(folder.relative_to(to).as_posix() for _, folder, _, _ in members))}.csv"
-    _write_whole(file, table.to_csv(index=False, lineterminator="\n"))
+    write_whole(file, table.to_csv(index=False, lineterminator="\n").encode())
     return table, file
 
 
@@ -126,7 +126,7 @@ def _finish(notebook: Path, folder: Path, given: dict[str, Any], timeout: int) -
         found = results_of(execute(notebook, folder, given, timeout))
         if both := ", ".join(set(found) & set(given)):
             raise RunError(f"{notebook.stem}: {both} is a parameter and a result: rename the result")
-        _write_whole(done, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+        write_whole(done, (json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
     return json.loads(done.read_text(encoding="utf-8"))
 
 
@@ -154,7 +154,7 @@ def refresh(notebook: Path) -> None:
         cell.metadata = {"tags": cell.metadata.tags} if cell.metadata.tags else {}
         for output in cell.get("outputs", []):  # a page without a kernel shows a widget's other forms
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-    _write_whole(notebook, nbformat.writes(node) + "\n")
+    write_whole(notebook, (nbformat.writes(node) + "\n").encode())
 
 
 def attempt_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], jobs: int) -> list[tuple[Any, str]]:
@@ -163,13 +163,10 @@ def attempt_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], 
     Raises:
         OSError: a file cannot be written; the calls that are not done by then are given up.
     """
-    jobs, here, caller = min(jobs, max(1, len(calls))), os.getcwd(), os.getpid()
+    jobs, here = min(jobs, max(1, len(calls))), Path.cwd()
 
     def attempt(*given: Any) -> tuple[Any, str]:
-        if os.getpid() != caller:  # a worker, which may have been started elsewhere, and which the caller ends
-            os.chdir(here)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            _hold_ctrl_c(False)
+        follow_caller(here)
         # The runs that a notebook starts get its share of the cores; joblib limits their threads.
         os.environ["LOKY_MAX_CPU_COUNT"] = str(max(1, (os.cpu_count() or 1) // jobs))
         try:
@@ -177,20 +174,8 @@ def attempt_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], 
         except FedsparseError as error:
             return None, " ".join(str(error).split())
 
-    _hold_ctrl_c(True)  # workers print a traceback if it meets them while they start
-    outcomes = joblib.Parallel(n_jobs=jobs, return_as="generator")(joblib.delayed(attempt)(*given) for given in calls)
-    try:
-        _hold_ctrl_c(False)
-        return list(outcomes)
-    except KeyboardInterrupt as stop:
-        return outcomes.throw(stop)  # joblib then ends the workers and all that they have started
-
-
-def _hold_ctrl_c(hold: bool) -> None:
-    """Let Ctrl-C wait, or hear it again; processes that are started meanwhile begin with it waiting."""
-    if hasattr(signal, "pthread_sigmask"):  # Windows does without
-        multiprocessing.resource_tracker.ensure_running()  # its start would end the wait
-        signal.pthread_sigmask(signal.SIG_BLOCK if hold else signal.SIG_UNBLOCK, {signal.SIGINT})
+    with ctrl_c_is_ours():
+        return joblib.Parallel(n_jobs=jobs)(joblib.delayed(attempt)(*given) for given in calls)
 
 
 def _run_cells(name: str, timeout: int, **call: Any) -> nbformat.NotebookNode:
@@ -212,18 +197,6 @@ def _run_cells(name: str, timeout: int, **call: Any) -> nbformat.NotebookNode:
     except DeadKernelError:
         reason = "the kernel died, as it does when memory runs out"
     raise RunError(f"{name}: {reason}")
-
-
-def _write_whole(file: Path, text: str) -> None:
-    """Replace a file: it holds the old or the new text at every moment."""
-    partial = file.with_name(f".{file.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(partial, file)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(file)) from None
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _folder_name(given: Mapping[str, Any], made: Mapping[str, str]) -> str:
