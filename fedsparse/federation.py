@@ -63,6 +63,7 @@ class Federation:
         self.algorithm = algorithms.make(experiment, self.network)
         self.state = self.algorithm.init()
         self.history = History()
+        self.versions = versions()
         self.client_measures: dict[int, dict[str, float]] = {}
         """Of the last round, by client whose update was used: bytes both ways, and what was measured on the update;
         `accuracy` on the classes that it holds, where the round was evaluated."""
@@ -99,6 +100,7 @@ class Federation:
         row = {"round": number, **accuracies, **done.measures, **ledger.rates(), "cohort": len(ledger.uplink)}
         seconds = {"seconds": time.perf_counter() - began}
         self.history.rows.append(dict.fromkeys(COLUMNS, math.nan) | row | seconds)
+        self.versions = versions()
         return self.history.last
 
     def evaluate(self) -> dict[str, Any]:
@@ -117,7 +119,7 @@ class Federation:
             "holdings": self.clients.holdings(),
             "min_updates": self.min_updates,
             "precision": self.network.precision,
-            "versions": versions(),
+            "versions": self.versions,
         }
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
@@ -127,6 +129,7 @@ class Federation:
         same history as 4.
         """
         self.state = unpacked(self.state, checkpoint)
+        self.versions = checkpoint["versions"]
         self.network.precision = checkpoint["precision"]  # with precision=auto, that of the machine it began on
         self.clients.restore(checkpoint["memory"], checkpoint.get("holdings", {}))
         self.history = History(checkpoint["history"])
@@ -185,7 +188,7 @@ def run(
             _keep(federation, folder)
         _rounds(federation, folder, progress, after_round)
         federation.check_frozen()
-    done = Run(experiment, folder.path, federation.history, versions())
+    done = Run(experiment, folder.path, federation.history, federation.versions)
     if done.note:
         warnings.warn(done.note, TargetWarning, stacklevel=2)
     return done
