@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from fedsparse import Experiment, Federation, RunError, SettingError, open_run, run
 from fedsparse.analysis.sweeps import Failed, attempt_all, distinct, run_all, summary, tidy
@@ -196,6 +197,40 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tiny, monkeypat
         run(tiny.replace(rounds=3))
     assert {p.name for p in kept.folder.iterdir()} - {".lock"} == set(before)
     assert {name: (kept.folder / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("shape", "labels", "words"),
+    [((6, 2, 5000), 2, "images of 2×5000 pixels, 2 classes"), ((4100, 1, 1), 4100, "4100 classes")],
+)
+def test_what_could_not_be_read_again_is_not_trained(tiny, tmp_path, shape, labels, words):
+    x, y = np.zeros(shape, np.uint8), np.arange(len(np.zeros(shape))) % labels
+    np.savez(tmp_path / "big.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])
+    big = tiny.replace(dataset="big", data_root=tmp_path, train_size=0, clients=2)
+    with pytest.raises(SettingError, match=f"{words}: both are at least 1, at most 4096"):
+        run(big)
+    assert not Path(tiny.out).exists() or not list(Path(tiny.out).iterdir())
+
+
+def test_a_trained_network_takes_images_of_every_kind(tiny):
+    network = run(tiny).network
+    images = torch.rand(5, 1, 8, 8) * 2 - 1
+    logits = network(images)
+    assert torch.equal(network(images.numpy()), logits)
+    assert torch.allclose(network(images.double()), logits)
+    assert torch.allclose(network(images.half()), logits, atol=0.01)
+    assert network(images[:0]).shape == (0, 10)
+    assert torch.equal(network((images * 0).byte().numpy()), network(torch.full_like(images, -1.0)))
+    assert torch.allclose(network.half()(images), logits, atol=0.01)
+    assert network.double()(images).dtype == torch.float32
+
+
+def test_a_trained_network_can_be_exported_for_batches_of_any_size(tiny):
+    network = run(tiny).network.eval()
+    images = torch.rand(5, 1, 8, 8) * 2 - 1
+    batch = torch.export.Dim("batch", min=1, max=1000)
+    exported = torch.export.export(network, (images,), dynamic_shapes=({0: batch},)).module()
+    assert torch.allclose(exported(images[:2]), network(images[:2]), atol=1e-6)
 
 
 def test_what_is_repeated_is_done_and_counted_once(tiny, monkeypatch, tmp_path):
