@@ -147,7 +147,8 @@ def _print_comparison(outcomes: Sequence[Run | Failed], first: Experiment) -> No
             print(f"failed: {outcome.experiment.key}: {outcome.why}")
         elif outcome.note:
             print(f"{outcome.experiment.key}: {outcome.note}")
-    print(f"\n{len(outcomes)} runs, every round of them in {file}")
+    runs, them = ("1 run", "it") if len(outcomes) == 1 else (f"{len(outcomes)} runs", "them")
+    print(f"\n{runs}, every round of {them} in {file}")
 
 
 def _print_run(done: Run) -> None:
