@@ -20,8 +20,9 @@ from matplotlib.figure import Figure
 from fedsparse import RunError, SettingError
 from fedsparse.__main__ import main
 from fedsparse.analysis import plots
+from fedsparse.tools.notebooks import command
 from fedsparse.tools.notebooks.files import plain, read, repository, results_of, tagged, with_launch_links
-from fedsparse.tools.notebooks.running import execute, run_grid
+from fedsparse.tools.notebooks.running import attempt_all, execute, run_grid
 from fedsparse.tools.notebooks.stamps import changed, kept_results, parts, stamp
 
 ROOT = Path(__file__).parents[1]
@@ -114,12 +115,14 @@ def test_relative_paths_mean_the_callers_folder(division, tmp_path, monkeypatch,
 @pytest.mark.slow
 @pytest.mark.parametrize("multirun", [[], ["-m", "by=1,2", "jobs=2"]])
 def test_ctrl_c_in_a_notebook_is_one_line(division, tmp_path, multirun):
-    write(division, ("parameters", "by: int = 2"), ("", "import time; time.sleep(60)"), ("results", "{'a': 1}"))
+    waiting = "import time\nopen(f'../{by}.begun', 'w').close()\ntime.sleep(60)"
+    write(division, ("parameters", "by: int = 2"), ("", waiting), ("results", "{'a': 1}"))
     process = subprocess.Popen(
         [sys.executable, "-m", "fedsparse", "notebook", "division", *multirun],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    time.sleep(12)
+    while process.poll() is None and len(list(tmp_path.glob("*.begun"))) < (2 if multirun else 1):
+        time.sleep(0.1)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -128,18 +131,64 @@ def test_ctrl_c_in_a_notebook_is_one_line(division, tmp_path, multirun):
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_one_line(division, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("way", [[], ["-m", "jobs=1"]])
+def test_a_kernel_that_is_interrupted_ends_the_call(division, capsys, way):
+    write(division, ("parameters", "by: int = 2"), ("results", "raise KeyboardInterrupt"))
+    assert main(["notebook", "division", *way]) == 130
+    assert capsys.readouterr().err.strip().startswith("fedsparse: stopped")
+
+
+def test_a_kernel_that_does_not_start_is_one_line(division, monkeypatch, capsys):
+    def late(**_):
+        raise RuntimeError("Kernel didn't respond in 60 seconds")
+
+    monkeypatch.setattr("papermill.execute_notebook", late)
+    assert main(["notebook", "division"]) == 1
+    assert capsys.readouterr().err == "fedsparse: division: Kernel didn't respond in 60 seconds\n"
+
+
+@pytest.mark.slow
+def test_relative_paths_in_workers_mean_the_callers_folder(tmp_path, monkeypatch):
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        assert attempt_all(os.getcwd, [(), ()], jobs=2) == [(str(tmp_path / name), "")] * 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("file", "code"), [("results.json", 1), (".csv", 2)])
+def test_a_full_disk_is_one_line(division, tmp_path, monkeypatch, capsys, file, code):
     replace = os.replace
 
     def full(old, new):
-        if str(new).endswith("results.json"):
+        if str(new).endswith(file):
             raise OSError(errno.ENOSPC, "No space left on device")
         replace(old, new)
 
     monkeypatch.setattr(os, "replace", full)
-    assert main(["notebook", "division", "-m", "by=1", "to=grid", "jobs=1"]) == 1
-    assert "results.json: No space left on device" in capsys.readouterr().out
+    assert main(["notebook", "division", "-m", "by=1", "to=grid", "jobs=1"]) == code
+    said = capsys.readouterr()
+    assert f"{file}: No space left on device" in (said.out if code == 1 else said.err)
+    assert said.err.count("\n") == code - 1
     assert not list((tmp_path / "grid").rglob("*.partial"))
+
+
+def test_an_executed_notebook_that_cannot_be_written_is_one_line(division, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("papermill.iorw.LocalHandler.write", full)
+    assert main(["notebook", "division", "to=~nobody-here/x"]) == 2
+    assert capsys.readouterr().err == "fedsparse: cannot write ~nobody-here/x: No space left on device\n"
+
+
+def test_a_reader_that_has_seen_enough_is_no_mistake(division, monkeypatch):
+    def closed(*_, **__):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", closed)
+    with pytest.raises(BrokenPipeError):
+        command.main(["division"])
 
 
 @pytest.mark.slow

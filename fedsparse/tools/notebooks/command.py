@@ -28,8 +28,8 @@ def main(argv: Sequence[str]) -> int:
         FedsparseError: a mistake in the call.
     """
     line = CommandLine(argv, words={"notebook": ()}, switches=(MULTIRUN, "--in-place", "--force"))
-    to, jobs = Path(line.option("to", "runs/notebooks")).expanduser(), line.option("jobs", os.cpu_count() or 1)
-    timeout, folder = line.option("timeout", 0), Path("notebooks")
+    to, timeout = Path(os.path.expanduser(line.option("to", "runs/notebooks"))), line.option("timeout", 0)
+    jobs, folder = line.option("jobs", os.cpu_count() or 1), Path("notebooks")
     notebooks = sorted(folder.glob("*.ipynb"))
     if not notebooks:
         raise RunError(f"no notebooks in {folder}/: call it in the folder of the repository")
@@ -43,23 +43,20 @@ def main(argv: Sequence[str]) -> int:
     kinds = {name: isinstance(default, str) for some in known.values() for name, default in some.items()}
     grid = line.combinations(kinds, "parameter")
     grids = {n: [checked(given, known[n], n.stem) for given in grid] for n in notebooks}
-    try:
-        if line.multirun:
-            table, file = run_grid(grids, to, jobs, timeout)
-            print(f"{table.to_string(index=False, na_rep='')}\n\n{file}")
-            return int(any(table["failed"]))
-        for notebook, (given,) in grids.items():
-            print(f"running {notebook.stem} ...", flush=True)
-            try:
-                node = execute(notebook, to, given, timeout)
-            except RunError as error:
-                print(f"fedsparse: {error}", file=sys.stderr)
-                return 1
-            print(f"{terminal_output(node)}\n\nexecuted notebook: {to / notebook.name}")
-            if figures := node.metadata.papermill.parameters.get("figures"):
-                print(f"figures: {os.path.relpath(figures)}")
-    except OSError as error:
-        raise SettingError(f"cannot write {error.filename or to}: {error.strerror or error}") from None
+    if line.multirun:
+        table, file = run_grid(grids, to, jobs, timeout)
+        print(f"{table.to_string(index=False, na_rep='')}\n\n{file}")
+        return int(any(table["failed"]))
+    for notebook, (given,) in grids.items():
+        print(f"running {notebook.stem} ...", flush=True)
+        try:
+            node = execute(notebook, to, given, timeout)
+        except RunError as error:
+            print(f"fedsparse: {error}", file=sys.stderr)
+            return 1
+        print(f"{terminal_output(node)}\n\nexecuted notebook: {to / notebook.name}")
+        if figures := node.metadata.papermill.parameters.get("figures"):
+            print(f"figures: {os.path.relpath(figures)}")
     return 0
 
 

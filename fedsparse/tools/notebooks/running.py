@@ -73,14 +73,17 @@ def execute(notebook: Path, folder: Path, given: Mapping[str, Any], timeout: int
 
     Raises:
         RunError: a cell failed or took too long; the copy shows how far the notebook came.
-        SettingError: a parameter is unknown or of the wrong type.
+        SettingError: a parameter is unknown or of the wrong type, or the folder cannot be written.
     """
     known = parameters_of(notebook)
     places = {name: str((folder / sub).resolve()) for name, sub in OUTPUT_FOLDERS.items() if name in known}
     parameters = places | checked(given, known, notebook.stem)
-    folder.mkdir(parents=True, exist_ok=True)
     call = {"input_path": notebook, "output_path": folder / notebook.name, "cwd": notebook.parent}
-    return _run_cells(notebook.stem, timeout, parameters=parameters, **call)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _run_cells(notebook.stem, timeout, parameters=parameters, **call)
+    except OSError as error:
+        raise SettingError(f"cannot write {error.filename or folder}: {error.strerror or error}") from None
 
 
 def run_grid(
@@ -158,11 +161,7 @@ def refresh(notebook: Path) -> None:
 
 
 def attempt_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], jobs: int) -> list[tuple[Any, str]]:
-    """Call a function with each tuple of arguments, `jobs` at a time; returns the result of each, and why it failed.
-
-    Raises:
-        OSError: a file cannot be written; the calls that are not done by then are given up.
-    """
+    """Call a function with each tuple of arguments, `jobs` at a time; returns the result of each, and why it failed."""
     jobs, here = min(jobs, max(1, len(calls))), Path.cwd()
 
     def attempt(*given: Any) -> tuple[Any, str]:
@@ -196,6 +195,8 @@ def _run_cells(name: str, timeout: int, **call: Any) -> nbformat.NotebookNode:
         reason = f"a cell took longer than {timeout} seconds"
     except DeadKernelError:
         reason = "the kernel died, as it does when memory runs out"
+    except RuntimeError as error:  # it did not start
+        reason = str(error)
     raise RunError(f"{name}: {reason}")
 
 
