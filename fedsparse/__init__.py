@@ -43,6 +43,11 @@ def __getattr__(name: str) -> Any:
     for module, names in _MODULES.items():
         if name in names:
             return getattr(importlib.import_module(f"fedsparse.{module}"), name)
+    try:
+        return importlib.import_module(f"fedsparse.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"fedsparse.{name}":
+            raise
     raise AttributeError(f"module 'fedsparse' has no attribute {name!r}")
 
 

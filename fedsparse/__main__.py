@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         screen.give_up_on_output()
-        return _mistake(f"{error.filename or 'the output'}: {error.strerror or error}")
+        return _mistake(f"{f'{error.filename}: ' * bool(error.filename)}{error.strerror or error}")
     except MemoryError:
         return _mistake("the memory does not suffice; what was finished before is kept")
     except KeyboardInterrupt:

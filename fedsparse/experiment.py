@@ -179,18 +179,18 @@ class Experiment:
 
         Defaults are left out, so that a new setting does not rename old runs.
         """
-        return f"{self.earlier_keys[0]}{_digest(self._changed, b'longer')}"
+        changed = {name: value for name, value in self.identity.items() if value != SETTINGS[name].default}
+        return f"{self._slug}-{_digest(changed)}{_digest(changed, b'longer')}"
 
     @property
-    def earlier_keys(self) -> tuple[str, str]:
-        """The key by earlier versions: half as long; and with the place of the data in its hash."""
-        slug = f"{self.dataset}-{self.model}-{self.algorithm}-lam{self.lam:g}-seed{self.seed}"
-        root = {} if self.data_root == SETTINGS["data_root"].default else {"data_root": self.data_root}
-        return f"{slug}-{_digest(self._changed)}", f"{slug}-{_digest(self._changed | root)}"
+    def earlier_key(self) -> str:
+        """The key by earlier versions: half as long, and with the place of the data in its hash."""
+        named = self.identity | {"data_root": self.data_root}
+        return f"{self._slug}-{_digest({name: v for name, v in named.items() if v != SETTINGS[name].default})}"
 
     @property
-    def _changed(self) -> dict[str, Any]:
-        return {name: value for name, value in self.identity.items() if value != SETTINGS[name].default}
+    def _slug(self) -> str:
+        return f"{self.dataset}-{self.model}-{self.algorithm}-lam{self.lam:g}-seed{self.seed}"
 
 
 SETTINGS = {f.name: f for f in fields(Experiment)}

@@ -20,7 +20,7 @@ from fedsparse.errors import RunError, TargetWarning
 from fedsparse.evaluation import evaluate
 from fedsparse.experiment import Experiment
 from fedsparse.history import ACCURACIES, COLUMNS, History
-from fedsparse.population import WHOLE, ClientBackend, Population, sample_cohort, surviving_clients
+from fedsparse.population import WHOLE, ClientBackend, Clients, Population, sample_cohort, surviving_clients
 from fedsparse.run_folder import RunFolder
 from fedsparse.runs import Run, versions
 from fedsparse.threads import keep_freed_memory
@@ -176,13 +176,13 @@ def run(
         dataset = data.load(experiment.dataset, experiment.data_root, experiment.train_size, experiment.seed)
         if saved and len(saved["history"]) == experiment.rounds and folder.intact(saved):
             clients = client_backend(experiment, dataset, torch.device("cpu"))
-            _check_same(folder, saved, dataset.fingerprint(), clients.holdings(), min_updates)
+            _check_same(folder, saved, dataset, clients, min_updates)
             return Run(experiment, folder.path, History(saved["history"]), saved["versions"])
         keep_freed_memory()
         federation = Federation(experiment, dataset, client_backend, min_updates)
         if saved:
-            _check_same(folder, saved, federation.data, federation.clients.holdings(), min_updates)
             federation.restore(saved)
+            _check_same(folder, saved, dataset, federation.clients, min_updates)
         folder.write_config()
         if saved:
             _keep(federation, folder)
@@ -195,10 +195,12 @@ def run(
 
 
 def _check_same(
-    folder: RunFolder, saved: Mapping[str, Any], fingerprint: int, holdings: Mapping[str, int], min_updates: int
+    folder: RunFolder, saved: Mapping[str, Any], dataset: data.Dataset, clients: Clients, min_updates: int
 ) -> None:
     """Raises `RunError` unless what is in a folder is this very run, as far as its settings do not say."""
-    before = saved.get("holdings", holdings)
+    holdings = clients.holdings()
+    before = saved.get("holdings", holdings)  # earlier versions kept neither these nor shapes
+    fingerprint = dataset.fingerprint() if "holdings" in saved else dataset.checksum()
     changed = [name for name, held in holdings.items() if before.get(name, held) != held]
     wrong = ""
     if saved["data"] != fingerprint:

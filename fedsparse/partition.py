@@ -171,7 +171,12 @@ def _dealt(labels: np.ndarray, shuffled: np.ndarray, table: np.ndarray) -> list[
     return [np.concatenate(pieces[k :: table.shape[1]]) for k in range(table.shape[1])]
 
 
-def fingerprint(parts: list[np.ndarray]) -> int:
-    """A checksum of who holds which images: of the indices of every part, and where each part ends."""
+def fingerprint(parts: list[np.ndarray], dataset: int) -> int:
+    """A checksum of who holds which images: of the indices of every part, and where each part ends.
+
+    Args:
+        dataset: the fingerprint of the data set that was dealt.
+    """
     ends = np.cumsum([len(part) for part in parts])
-    return zlib.crc32(ends.astype("<i8").tobytes(), zlib.crc32(np.concatenate(parts).astype("<i8").tobytes()))
+    numbers = np.concatenate([ends, *parts]).astype("<i8")
+    return zlib.crc32(numbers.tobytes(), dataset)

@@ -80,7 +80,7 @@ class Population(Sequence[Client]):
         self.images, self.labels = dataset.x_train[order].to(device), dataset.y_train[order].to(device)
         self.ends = np.cumsum([len(part) for part in parts])
         self.label_counts = label_counts(dataset.y_train.numpy(), parts, dataset.classes)
-        self.fingerprint = fingerprint(parts)
+        self.fingerprint = fingerprint(parts, dataset.fingerprint())
         self.workers = workers
         self.clients: dict[int, Client] = {}
 

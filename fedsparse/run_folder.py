@@ -30,9 +30,9 @@ class RunFolder:
     """
 
     def __init__(self, experiment: Experiment) -> None:
-        out = Path(experiment.out).expanduser()
-        paths = [out / key for key in (experiment.key, *experiment.earlier_keys)]
-        self.path = next((path for path in paths if path.is_dir()), paths[0])
+        self.path, earlier = (expanded(experiment.out) / key for key in (experiment.key, experiment.earlier_key))
+        if earlier.is_dir() and not self.path.is_dir():
+            self.path = earlier
         self.experiment = experiment
         self.checksums: dict[str, int] = {}
 
@@ -83,7 +83,7 @@ class RunFolder:
         if not (self.path / "checkpoint").exists():
             return None
         checkpoint = read_checkpoint(self.path)
-        made = {name: f.default for name, f in SETTINGS.items()} | checkpoint.get("settings", self.experiment.settings)
+        made = {name: f.default for name, f in SETTINGS.items()} | settings_in(self.path, checkpoint)
         other = [f"{name}={made[name]}" for name, value in self.experiment.identity.items() if made[name] != value]
         if unknown := [f"{name}={value}" for name, value in made.items() if name not in SETTINGS]:
             other += unknown
@@ -102,6 +102,30 @@ class RunFolder:
             return all(zlib.crc32((self.path / name).read_bytes()) == known.get(name) for name in RESULTS)
         except OSError:
             return False
+
+
+def expanded(path: str | Path) -> Path:
+    """A path whose ~ is the user's folder; another ~ stays as it is."""
+    return Path(os.path.expanduser(path))
+
+
+def settings_in(folder: Path, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of the run in a folder: from its checkpoint, or as earlier versions did from config.yaml.
+
+    Raises:
+        RunError: neither says.
+    """
+    import yaml
+
+    if "settings" in checkpoint:
+        return checkpoint["settings"]
+    try:
+        made = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        made = None
+    if not isinstance(made, dict):
+        raise RunError(f"{folder} does not say which settings its run has: restore its config.yaml, or move it away")
+    return made
 
 
 def write_whole(file: Path, content: bytes | memoryview) -> None:

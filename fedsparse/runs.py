@@ -10,11 +10,11 @@ import fedsparse
 from fedsparse import algorithms
 from fedsparse.algorithms.lambda_schedule import missed_target
 from fedsparse.algorithms.state import unpacked
-from fedsparse.errors import RunError
-from fedsparse.experiment import SETTINGS, Experiment
+from fedsparse.errors import RunError, SettingError
+from fedsparse.experiment import Experiment
 from fedsparse.history import History
 from fedsparse.models import MaskedNetwork
-from fedsparse.run_folder import read_checkpoint
+from fedsparse.run_folder import expanded, read_checkpoint, settings_in
 from fedsparse.theta import Weights
 from fedsparse.wire.network_file import TrainedNetwork, load_network
 
@@ -60,12 +60,13 @@ def open_run(folder: str | Path) -> Run:
     Raises:
         RunError: there is no run, it cannot be read, or another version of fedsparse made it.
     """
-    path = Path(folder).expanduser()
+    path = expanded(folder)
     saved = read_checkpoint(path)
-    settings = saved.get("settings")
-    if settings is None or not set(settings) <= set(SETTINGS):
-        raise RunError(f"the run in {path} was made by another version of fedsparse, with other settings")
-    return Run(Experiment(**{**settings, "out": path.parent}), path, History(saved["history"]), saved["versions"])
+    try:
+        experiment = Experiment(**{**settings_in(path, saved), "out": path.resolve().parent})
+    except SettingError as error:
+        raise RunError(f"the run in {path} was made by another version of fedsparse: {error}") from None
+    return Run(experiment, path, History(saved["history"]), saved["versions"])
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 from fedsparse.errors import SettingError
 
 LONGEST_NAME = 100
-"""Characters of a name that becomes part of a folder's name."""
+"""Bytes of a name that becomes part of a folder's name."""
 ALIASES = {"gpu": "cuda"}
 """What other programs call it."""
 
@@ -82,11 +82,12 @@ def checked(setting: Field, value: Any) -> Any:
             raise SettingError(f"{wrong} is not one of {allowed(setting)}{nearest(text, meta['choices'])}")
         if meta["is_name"] and not _is_name(text):
             raise SettingError(
-                f"{wrong} is not a name: printable, at most {LONGEST_NAME} characters, neither / nor \\ in it"
+                f"{wrong} is not a name: printable, at most {LONGEST_NAME} bytes, neither / nor \\ in it"
             )
         return str(text)
     kind = "a whole number" if setting.type is int else "a finite number"
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    number = whole or (isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value))
     if not number or (setting.type is int and value != int(value)):
         raise SettingError(f"{wrong} is not {kind}; allowed: {allowed(setting)}")
     if not meta["low"] <= value <= meta["high"]:
@@ -95,4 +96,5 @@ def checked(setting: Field, value: Any) -> Any:
 
 
 def _is_name(text: str) -> bool:
-    return text.isprintable() and len(text) <= LONGEST_NAME and not set(text) & set("/\\") and text not in (".", "..")
+    fits = text.isprintable() and len(text.encode()) <= LONGEST_NAME
+    return fits and not set(text) & set("/\\") and text not in (".", "..")

@@ -391,5 +391,5 @@ def test_every_setting_of_a_baseline_is_heeded(tiny, algorithm, setting, value):
 
 
 def test_runs_of_fedpm_keep_their_names():
-    assert Experiment().earlier_keys[0] == "digits-conv2-fedpm-lam0-seed0-d905e156"
-    assert Experiment(lam=2, seed=1).earlier_keys[0] == "digits-conv2-fedpm-lam2-seed1-5bf45322"
+    assert Experiment().earlier_key == "digits-conv2-fedpm-lam0-seed0-d905e156"
+    assert Experiment(lam=2, seed=1).earlier_key == "digits-conv2-fedpm-lam2-seed1-5bf45322"

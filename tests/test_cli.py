@@ -438,7 +438,7 @@ def test_an_output_that_takes_nothing_is_one_line(tmp_path):
                 text=True,
             )  # fmt: skip
             assert done.returncode == 2
-            assert done.stderr.splitlines()[-1] == "fedsparse: the output: No space left on device", done.stderr
+            assert done.stderr.splitlines()[-1] == "fedsparse: No space left on device", done.stderr
 
 
 @pytest.mark.parametrize(

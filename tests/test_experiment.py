@@ -50,9 +50,11 @@ from fedsparse.experiment import SETTINGS, schema_table
         ({"dataset": "../x"}, ["dataset='../x'", "neither / nor"]),
         ({"dataset": "/abs/x"}, ["neither / nor"]),
         ({"dataset": ".."}, ["not a name"]),
-        ({"dataset": "x" * 200}, ["at most 100 characters"]),
+        ({"dataset": "x" * 200}, ["at most 100 bytes"]),
         ({"dataset": "a\nb"}, ["printable"]),
         ({"out": "a\0b"}, ["not a text"]),
+        ({"dataset": "数" * 40}, ["at most 100 bytes"]),
+        ({"seed": 10**400}, ["out of range"]),
     ],
 )
 def test_a_bad_setting_is_refused_in_one_line_that_helps(settings, words):
@@ -99,17 +101,17 @@ def test_the_keys_of_runs_that_are_there_stay_as_they_are():
         ),
         ({"codec": "shared", "engine": "plain", "optimizer_state": "kept"}, "digits-conv2-fedpm-lam0-seed0-0841f74e"),
     ]:
-        assert Experiment(**settings).earlier_keys[0] == key
+        assert Experiment(**settings).earlier_key == key
         assert re.fullmatch(f"{key}[0-9a-f]{{8}}", Experiment(**settings).key), "more bits of the same settings"
     elsewhere = Experiment(data_root="/data")
     assert elsewhere.key == Experiment().key
-    assert elsewhere.earlier_keys[1] != Experiment().earlier_keys[1], "the place of the data was a part of it"
+    assert elsewhere.earlier_key != Experiment().earlier_key, "the place of the data was a part of it"
 
 
 def test_two_experiments_that_once_shared_a_key_have_two():
     settings = {"model": "mlp", "width": 0.05, "clients": 3, "local_epochs": 1, "train_size": 200}
     one, other = (Experiment(lr=lr, **settings) for lr in (2.5862, 4.3083))
-    assert one.earlier_keys == other.earlier_keys
+    assert one.earlier_key == other.earlier_key
     assert one.key != other.key
 
 

@@ -1,5 +1,6 @@
 """A run is what its checkpoint says, its folder belongs to this very run, and what is there can be opened."""
 
+import dataclasses
 import errno
 import logging
 import os
@@ -10,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from fedsparse import Experiment, Federation, RunError, SettingError, open_run, run
+from fedsparse import DataError, Experiment, Federation, RunError, SettingError, data, open_run, run
 from fedsparse.analysis.sweeps import Failed, attempt_all, distinct, run_all, summary, tidy
 from fedsparse.population import Population
-from fedsparse.run_folder import RESULTS, RunFolder
+from fedsparse.run_folder import RESULTS, RunFolder, read_checkpoint
 
 
 def own_data(folder: Path, seed: int = 0) -> None:
@@ -91,13 +92,55 @@ def test_a_folder_with_other_settings_is_refused_whatever_its_name(tiny):
     assert run(tiny.replace(rounds=3)).history.last["round"] == 3
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_a_folder_by_an_earlier_key_is_used_as_it_is(own, which):
-    first = run(own)
-    earlier = first.folder.rename(first.folder.with_name(own.earlier_keys[which]))
+def made_earlier(done):
+    """A run folder as earlier versions left it: by their key, and without what its checkpoint has today."""
+    folder = done.folder.rename(done.folder.with_name(done.experiment.earlier_key))
+    checkpoint = read_checkpoint(folder)
+    for name in ("settings", "holdings", "min_updates", "results"):
+        del checkpoint[name]
+    dataset = data.load(done.experiment.dataset, done.experiment.data_root, done.experiment.train_size)
+    torch.save({**checkpoint, "data": dataset.checksum()}, folder / "checkpoint")
+    return folder
+
+
+def test_a_folder_by_an_earlier_key_is_used_as_it_is(own):
+    earlier = made_earlier(run(own))
+    assert open_run(earlier).experiment.lam == own.lam
     assert run(own).folder == earlier
-    assert run(own.replace(rounds=3)).folder == earlier
-    assert [p.name for p in earlier.parent.iterdir()] == [earlier.name]
+    assert "settings" in read_checkpoint(earlier), "it is brought up to date"
+    elsewhere = run(own.replace(data_root=f"{own.data_root}/."))
+    assert not elsewhere.folder.samefile(earlier), "the place was in its name"
+
+
+def test_in_a_folder_made_earlier_the_settings_are_compared_too(tiny):
+    settings = {"clients": 3, "local_epochs": 1, "train_size": 200, "out": tiny.out}
+    one, other = (Experiment(model="mlp", width=0.05, rounds=1, lr=lr, **settings) for lr in (2.5862, 4.3083))
+    folder = made_earlier(run(one))
+    assert RunFolder(other).path == folder, "they shared a key"
+    with pytest.raises(RunError, match=r"holds a run with lr=2\.5862"):
+        run(other)
+    (folder / "config.yaml").unlink()
+    with pytest.raises(RunError, match="does not say which settings its run has"):
+        run(one)
+
+
+def test_other_shapes_or_pixels_are_other_data(own, tmp_path):
+    run(own)
+    images = dict(np.load(tmp_path / "here" / "own.npz"))
+    reshaped = {name: x.reshape(-1, 4, 16) if name.startswith("x") else x for name, x in images.items()}
+    np.savez(tmp_path / "here" / "own.npz", **reshaped)
+    for rounds in (2, 3):
+        with pytest.raises(RunError, match="other data of that name"):
+            run(own.replace(rounds=rounds))
+
+
+def test_clients_that_hold_other_pixels_are_another_run(tiny):
+    def negative(e, dataset, device):
+        return Population.of(e, dataclasses.replace(dataset, x_train=255 - dataset.x_train), device)
+
+    run(tiny)
+    with pytest.raises(RunError, match="other images at its clients"):
+        run(tiny, client_backend=negative)
 
 
 def test_a_run_is_named_by_its_data_and_not_by_their_place(own, tmp_path, monkeypatch):
@@ -140,6 +183,8 @@ def test_what_other_algorithms_trained_can_be_opened(tiny, algorithm):
 def test_what_cannot_be_opened_is_one_line(tiny, tmp_path):
     with pytest.raises(RunError, match="no run in"):
         open_run(tmp_path / "nowhere")
+    with pytest.raises(RunError, match="no run in ~nobody-here/x"):
+        open_run("~nobody-here/x")
     folder = run(tiny).folder
     os.truncate(folder / "checkpoint", 100)
     with pytest.raises(RunError, match="cannot be read"):
@@ -217,6 +262,10 @@ def test_a_trained_network_takes_images_of_every_kind(tiny):
     images = torch.rand(5, 1, 8, 8) * 2 - 1
     logits = network(images)
     assert torch.equal(network(images.numpy()), logits)
+    assert torch.allclose(network(images.numpy()[::-1]), logits.flip(0), atol=1e-6)
+    for wrong in (None, np.array(["a"]), [["a"]]):
+        with pytest.raises(DataError, match="images are a tensor or an array of numbers"):
+            network(wrong)
     assert torch.allclose(network(images.double()), logits)
     assert torch.allclose(network(images.half()), logits, atol=0.01)
     assert network(images[:0]).shape == (0, 10)
@@ -238,16 +287,17 @@ def test_what_is_repeated_is_done_and_counted_once(tiny, monkeypatch, tmp_path):
     typed = [tiny, tiny.replace(lam=0.0), tiny.replace(out=os.path.relpath(tiny.out)), tiny.replace(data_root="./data")]
     done = run_all(typed, jobs=1)
     assert len(done) == 1
-    table = summary([*done, *done])
+    opened = open_run(done[0].folder.resolve())
+    table = summary([*done, *done, opened])
     assert table["seeds"].tolist() == [1]
     assert np.isnan(table["±"].iloc[0]), "one run has no interval"
-    assert len(tidy([*done, *done])) == tiny.rounds
+    assert len(tidy([*done, opened])) == tiny.rounds
 
 
 def test_experiments_that_would_share_a_folder_are_refused(tiny, own):
     with pytest.raises(SettingError, match=r"rounds=2 and rounds=4 of .* are one run"):
         distinct([tiny, tiny.replace(rounds=4)])
-    with pytest.raises(SettingError, match="would share one run folder: give each an out="):
+    with pytest.raises(SettingError, match="would share one run folder: make one call for each"):
         distinct([own, own.replace(data_root="elsewhere")])
 
 

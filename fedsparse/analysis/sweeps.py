@@ -13,7 +13,7 @@ from fedsparse.errors import FedsparseError, RunError, SettingError, TargetWarni
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import run
 from fedsparse.history import COLUMNS, WHOLE
-from fedsparse.run_folder import RunFolder, write_whole
+from fedsparse.run_folder import RunFolder, expanded, write_whole
 from fedsparse.runs import Run
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ def distinct(experiments: Sequence[Experiment]) -> list[Experiment]:
         if other.rounds != e.rounds:
             both = f"rounds={other.rounds} and rounds={e.rounds} of {e.key} are one run"
             raise SettingError(f"{both}, and the longer one holds every round of the shorter: name one of them")
-        if Path(other.data_root).expanduser().resolve() != Path(e.data_root).expanduser().resolve():
+        if expanded(other.data_root).resolve() != expanded(e.data_root).resolve():
             both = f"data_root={other.data_root} and data_root={e.data_root} would share one run folder"
-            raise SettingError(f"{both}: give each an out= of its own")
+            raise SettingError(f"{both}: make one call for each, with another out=")
     return list(found.values())
 
 
@@ -174,7 +174,9 @@ def collect(outcomes: Sequence[Run | Failed], file: Path) -> "pandas.DataFrame":
 
 
 def _once(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    return list({o.experiment: o for o in outcomes}.values())
+    """Each run once, wherever its folder lies."""
+    return list({(o.experiment.key, o.experiment.rounds, expanded(o.experiment.data_root).resolve()): o
+                 for o in outcomes}.values())  # fmt: skip
 
 
 def _named(experiment: Experiment, names) -> dict:

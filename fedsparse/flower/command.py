@@ -21,7 +21,7 @@ from fedsparse.federation import run
 from fedsparse.flower.run_config import FlowerSettings, to_run_config
 from fedsparse.flower.superlink import SuperLink
 from fedsparse.history import History
-from fedsparse.run_folder import RunFolder, read_checkpoint
+from fedsparse.run_folder import RunFolder, expanded, read_checkpoint
 from fedsparse.runs import open_run
 from fedsparse.tools.overrides import TRAINING, CommandLine
 
@@ -58,7 +58,7 @@ def simulate(experiment: Experiment, app: Path, timeout: float) -> str:
     place = RunFolder(experiment).path
     with tempfile.TemporaryDirectory() as scratch:
         # Flower starts the app in a folder of its own, where a relative path would mean another place.
-        out, data_root = (Path(place).expanduser().absolute() for place in (experiment.out, experiment.data_root))
+        out, data_root = (expanded(place).absolute() for place in (experiment.out, experiment.data_root))
         flower = experiment.replace(out=out / "flower", data_root=data_root)
         folder = RunFolder(flower).path
         shutil.rmtree(folder, ignore_errors=True)  # or a run that is there already would be compared, and none be made

@@ -84,7 +84,7 @@ class Nodes:
         if not settings.site_classes:
             parts = split(dataset.y_train.numpy(), experiment)
             self.label_counts = label_counts(dataset.y_train.numpy(), parts, dataset.classes)
-            self.held = {WHOLE: fingerprint(parts)}
+            self.held = {WHOLE: fingerprint(parts, self.fingerprint)}
         elif settings.site_classes != dataset.classes:
             server = f"the server's dataset={dataset.name} has {dataset.classes} classes"
             raise DataError(f"site_classes={settings.site_classes}, and {server}: both must be the same")
@@ -163,7 +163,7 @@ class Nodes:
         if self.experiment.optimizer_state == "kept":
             lost = "optimizer_state=kept: the clients' moments ended with the server that was stopped"
             raise RunError(f"{lost}; begin again with another out=, or take optimizer_state=fresh")
-        self.held = {**holdings, **self.held}
+        self.held |= {name: held for name, held in holdings.items() if name != WHOLE}
 
     def _wait_for_nodes(self, count: int) -> set[int]:
         deadline = time.monotonic() + self.settings.node_wait

@@ -18,7 +18,8 @@ def require_utf8() -> None:
 
     Paths and arguments then mean the same to this process and to all that it starts. Windows has UTF-8 paths anyway.
     """
-    if os.name == "posix" and sys.getfilesystemencoding() != "utf-8":
+    tried = os.environ.get("PYTHONUTF8") == "1"  # options of the interpreter may forbid it
+    if os.name == "posix" and sys.getfilesystemencoding() != "utf-8" and not tried:
         os.environ["PYTHONUTF8"] = "1"
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 

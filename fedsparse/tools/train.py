@@ -25,7 +25,7 @@ from fedsparse.errors import RunError, SettingError, TargetWarning
 from fedsparse.experiment import PRESETS, SETTINGS, Experiment, without_effect
 from fedsparse.federation import run
 from fedsparse.history import History
-from fedsparse.run_folder import RunFolder
+from fedsparse.run_folder import RunFolder, expanded
 from fedsparse.runs import Run
 from fedsparse.setting import allowed, help_of
 from fedsparse.tools.overrides import MULTIRUN, TRAINING, CommandLine
@@ -109,7 +109,8 @@ def _launch(experiments: Sequence[Experiment], overrides: Sequence[str]) -> list
         log_to_stderr()
         return attempt(experiments[config.number], here)
 
-    out = Path(experiments[0].out).expanduser()  # launchers for clusters keep their own files there
+    # Launchers for clusters keep their own files in out; OmegaConf reads ${ as a name unless it is escaped.
+    out = re.sub(r"(\\*)\$\{", r"\1\1\\${", str(expanded(experiments[0].out)))
     config = {
         "defaults": [
             "_self_",
@@ -118,7 +119,7 @@ def _launch(experiments: Sequence[Experiment], overrides: Sequence[str]) -> list
             {"override hydra/hydra_logging": "none"},
         ],
         "number": 0,
-        "hydra": {"output_subdir": None, "sweep": {"dir": str(out).replace("${", "\\${"), "subdir": "."}},
+        "hydra": {"output_subdir": None, "sweep": {"dir": out, "subdir": "."}},
     }
     ConfigStore.instance().store(name="fedsparse", node=config)
     try:
@@ -139,7 +140,7 @@ def _launch(experiments: Sequence[Experiment], overrides: Sequence[str]) -> list
 def _print_comparison(outcomes: Sequence[Run | Failed], first: Experiment) -> None:
     keys = hashlib.blake2b(" ".join(o.experiment.key for o in outcomes).encode(), digest_size=4).hexdigest()
     # Every sweep has a file of its own, and the same one when it is called again.
-    file = Path(first.out).expanduser() / f"sweep-{keys}.csv"
+    file = expanded(first.out) / f"sweep-{keys}.csv"
     collect(outcomes, file)
     print(summary(outcomes).to_string(index=False, na_rep=""))
     for outcome in outcomes:

@@ -52,7 +52,11 @@ class TrainedNetwork(nn.Module):
         Raises:
             DataError: images of another shape or scale.
         """
-        images = torch.as_tensor(images, device=self.weights.device)
+        try:
+            images = np.ascontiguousarray(images) if isinstance(images, np.ndarray) else images
+            images = torch.as_tensor(images, device=self.weights.device)
+        except (TypeError, ValueError, RuntimeError):
+            raise DataError(f"images are a tensor or an array of numbers, not {type(images).__name__}") from None
         shape = self.architecture.shape
         if tuple(images.shape[1:]) != shape:
             raise DataError(

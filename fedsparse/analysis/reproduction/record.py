@@ -41,7 +41,7 @@ RENAMED = {"engine": {"cohort": "fast"}}
 @lru_cache(maxsize=4096)
 def key_of(experiment: Experiment) -> str:
     """The name of a run in the record: the same wherever it was done."""
-    return experiment.replace(**{name: SETTINGS[name].default for name in PLACES}).earlier_keys[0]
+    return experiment.replace(**{name: SETTINGS[name].default for name in PLACES}).earlier_key
 
 
 def settings_of(experiment: Experiment) -> dict[str, Any]:
