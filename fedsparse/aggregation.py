@@ -4,7 +4,7 @@ All sums are of whole numbers, so the result does not depend on the order in whi
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -75,6 +75,12 @@ def collect(
         too_few = TooFewUpdates(f"{len(used)} usable updates in this round, and the minimum is {min_updates}")
         return empty(), {}, rejected + [Rejected(client, size, too_few) for client, size in used.items()]
     return aggregator, used, rejected
+
+
+def means(of_client: Mapping[int, Mapping[str, float]]) -> dict[str, float]:
+    """Mean over the clients of what was measured on each update; `math.fsum` keeps it free of their order."""
+    every = list(of_client.values())
+    return {name: math.fsum(m[name] for m in every) / len(every) for name in every[0]} if every else {}
 
 
 @dataclass
@@ -149,6 +155,5 @@ class MaskAggregator:
         return votes + self.previous if self.previous else votes
 
     def means(self) -> dict[str, float]:
-        """Mean over the masks of what was measured on each; `math.fsum` keeps it free of their order."""
-        every = list(self.measures.values())
-        return {name: math.fsum(m[name] for m in every) / len(every) for name in every[0]} if every else {}
+        """Mean over the masks of what was measured on each."""
+        return means(self.measures)

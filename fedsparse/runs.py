@@ -13,7 +13,6 @@ from fedsparse.algorithms.state import unpacked
 from fedsparse.errors import RunError, SettingError
 from fedsparse.experiment import Experiment
 from fedsparse.history import History
-from fedsparse.models import MaskedNetwork
 from fedsparse.run_folder import expanded, read_checkpoint, settings_in
 from fedsparse.theta import Weights
 from fedsparse.wire.network_file import TrainedNetwork, load_network
@@ -43,7 +42,7 @@ class Run:
     def parameters(self) -> np.ndarray | Weights:
         """θ, (n,) float32, or the trained weights, as the server has them after the last round."""
         plain = self.experiment.replace(engine="plain", device="cpu")
-        algorithm = algorithms.make(plain, MaskedNetwork(self.network.architecture))
+        algorithm = algorithms.make(plain, self.network.masked)
         return algorithm.parameters(unpacked(algorithm.init(), read_checkpoint(self.folder)))
 
     @property

@@ -86,9 +86,8 @@ def checked(setting: Field, value: Any) -> Any:
             )
         return str(text)
     kind = "a whole number" if setting.type is int else "a finite number"
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    number = whole or (isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value))
-    if not number or (setting.type is int and value != int(value)):
+    finite = isinstance(value, numbers.Integral) or (isinstance(value, numbers.Real) and math.isfinite(value))
+    if isinstance(value, bool) or not finite or (setting.type is int and value != int(value)):
         raise SettingError(f"{wrong} is not {kind}; allowed: {allowed(setting)}")
     if not meta["low"] <= value <= meta["high"]:
         raise SettingError(f"{wrong} is out of range; allowed: {allowed(setting)}")

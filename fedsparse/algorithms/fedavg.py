@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from fedsparse.aggregation import Aggregated, Rejected, collect
+from fedsparse.aggregation import Aggregated, collect, means
 from fedsparse.algorithms.state import State
 from fedsparse.client import Client, train_locally
 from fedsparse.errors import MessageError
@@ -63,7 +63,7 @@ class UpdateSum:
         self.broadcast, self.weighted, self.decode = broadcast, weighted, decode
         self.total = np.zeros(broadcast.layout.n, np.int64)
         self.weights: dict[int, int] = {}
-        self.losses: dict[int, float] = {}
+        self.measures: dict[int, dict[str, float]] = {}
 
     def add(self, client: int, message: bytes) -> None:
         """Add one client's update.
@@ -87,16 +87,11 @@ class UpdateSum:
             raise MessageError(f"{report.samples} samples at client {report.client}: {self.MAX_WEIGHT} in all at most")
         self.weights[report.client] = weight
         self.total += weight * np.rint(update / self.UNIT).astype(np.int64)
-        self.losses[report.client] = report.loss
+        self.measures[report.client] = {"loss": report.loss}
 
     def mean(self) -> np.ndarray:
         """Σ pₖ Δₖ, (n,) float64; zero if no update arrived."""
         return self.total * (self.UNIT / max(1, sum(self.weights.values())))
-
-    def aggregated(self, state: State, uplink: dict[int, int], rejected: list[Rejected]) -> Aggregated:
-        """What the round came to: the loss is all that is measured, its mean and that of each client."""
-        mean = {"loss": math.fsum(self.losses.values()) / len(self.losses)} if self.losses else {}
-        return Aggregated(state, mean, uplink, rejected, {k: {"loss": loss} for k, loss in self.losses.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +142,7 @@ class FedAvg:
         total, uplink, rejected = collect(updates, empty, min_updates)
         weights = np.clip(state.weights + total.mean(), -MAX_ABS, MAX_ABS)  # beyond, no message could carry them
         after = WeightsState(state.round + 1, weights.astype(np.float32))
-        return total.aggregated(after, uplink, rejected)
+        return Aggregated(after, means(total.measures), uplink, rejected, total.measures)
 
     def parameters(self, state: WeightsState) -> Weights:
         """The weights themselves."""

@@ -15,7 +15,7 @@ from functools import partial
 
 import numpy as np
 
-from fedsparse.aggregation import Aggregated, collect
+from fedsparse.aggregation import Aggregated, collect, means
 from fedsparse.algorithms.fedavg import FedAvg, UpdateSum, first_weights
 from fedsparse.algorithms.state import State
 from fedsparse.client import Client
@@ -73,7 +73,7 @@ class SignSGD:
         )
         total, uplink, rejected = collect(updates, partial(UpdateSum, broadcast, weighted, _signs), min_updates)
         after = VotesState(state.round + 1, state.sums + np.sign(total.total).astype(np.int32))
-        return total.aggregated(after, uplink, rejected)
+        return Aggregated(after, means(total.measures), uplink, rejected, total.measures)
 
     def parameters(self, state: VotesState) -> Weights:
         """The weights, as the clients would find them."""

@@ -5,10 +5,44 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any, TypeVar
+
+from fedsparse.errors import RunError
+
+R = TypeVar("R")
+ENDED = "a run was ended from outside, perhaps for want of memory: fewer at a time may do; every finished round is kept"
+
+
+def in_processes(
+    function: Callable[..., R], calls: Iterable[tuple[Any, ...]], jobs: int, ordered: bool = True
+) -> Iterator[R]:
+    """The results of calling a function with each tuple of arguments, from `jobs` worker processes; −1 is one per core.
+
+    Args:
+        ordered: give results in the order of the calls; otherwise each as soon as it is there.
+
+    Raises:
+        RunError: a worker was ended from outside.
+    """
+    import joblib
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+    here = Path.cwd()
+
+    def work(*call: Any) -> R:
+        follow_caller(here)
+        return function(*call)
+
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator" if ordered else "generator_unordered")
+    try:
+        with ctrl_c_is_ours():
+            yield from parallel(joblib.delayed(work)(*call) for call in calls)
+    except TerminatedWorkerError:
+        raise RunError(ENDED) from None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fedsparse.analysis.processes import ctrl_c_is_ours, follow_caller
+from fedsparse.analysis.processes import in_processes
 from fedsparse.errors import FedsparseError, RunError, SettingError, TargetWarning
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import run
@@ -23,7 +23,6 @@ NAMING = ("dataset", "model", "algorithm", "lam", "seed")
 """Settings that every table of runs names, whether they vary or not."""
 PROBLEM = ("dataset", "data_root", "train_size", "clients", "partition", "classes_per_client", "alpha", "size_skew")
 """Settings that make the task: an accuracy is compared with the best on the same task."""
-ENDED = "a run was ended from outside, perhaps for want of memory: fewer at a time may do; every finished round is kept"
 
 
 @dataclass(frozen=True)
@@ -79,26 +78,13 @@ def attempt_all(experiments: Sequence[Experiment], jobs: int = -1, log: bool = F
     Args:
         log: write a line to standard error for every round.
     """
-    import joblib
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    calls = [joblib.delayed(_attempt)(e, Path.cwd(), log) for e in distinct(experiments)]
-    try:
-        with ctrl_c_is_ours():
-            return joblib.Parallel(n_jobs=jobs)(calls)
-    except TerminatedWorkerError:
-        raise RunError(ENDED) from None
+    return list(in_processes(_attempt, [(e, log) for e in distinct(experiments)], jobs))
 
 
-def attempt(experiment: Experiment, folder: Path) -> Run | Failed:
-    """A run, or why there is none.
-
-    Args:
-        folder: the caller's working folder, which relative paths mean, also in a worker that was started elsewhere.
-    """
+def attempt(experiment: Experiment) -> Run | Failed:
+    """A run, or why there is none."""
     from torch import OutOfMemoryError
 
-    follow_caller(folder)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TargetWarning)  # the run's note says the same, to whoever asks
@@ -109,13 +95,13 @@ def attempt(experiment: Experiment, folder: Path) -> Run | Failed:
         return Failed(experiment, "the memory does not suffice: fewer runs at a time may do")
 
 
-def _attempt(experiment: Experiment, folder: Path, log: bool) -> Run | Failed:
+def _attempt(experiment: Experiment, log: bool) -> Run | Failed:
     import torch
 
     torch.set_num_threads(1)
     if log:
         log_to_stderr()
-    return attempt(experiment, folder)
+    return attempt(experiment)
 
 
 def log_to_stderr() -> None:

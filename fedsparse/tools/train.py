@@ -19,8 +19,8 @@ from pathlib import Path
 
 import yaml
 
-from fedsparse.analysis.processes import ctrl_c_is_ours
-from fedsparse.analysis.sweeps import ENDED, Failed, attempt, collect, distinct, log_to_stderr, summary
+from fedsparse.analysis.processes import ENDED, ctrl_c_is_ours, follow_caller
+from fedsparse.analysis.sweeps import Failed, attempt, collect, distinct, log_to_stderr, summary
 from fedsparse.errors import RunError, SettingError, TargetWarning
 from fedsparse.experiment import PRESETS, SETTINGS, Experiment, without_effect
 from fedsparse.federation import run
@@ -106,8 +106,9 @@ def _launch(experiments: Sequence[Experiment], overrides: Sequence[str]) -> list
     here = Path.cwd()
 
     def job(config: DictConfig) -> Run | Failed:
+        follow_caller(here)
         log_to_stderr()
-        return attempt(experiments[config.number], here)
+        return attempt(experiments[config.number])
 
     # Launchers for clusters keep their own files in out; OmegaConf reads ${ as a name unless it is escaped.
     out = re.sub(r"(\\*)\$\{", r"\1\1\\${", str(expanded(experiments[0].out)))

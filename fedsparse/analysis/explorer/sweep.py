@@ -15,7 +15,7 @@ from fedsparse.errors import DataError, SettingError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import Federation
 from fedsparse.history import COLUMNS
-from fedsparse.run_folder import read_checkpoint
+from fedsparse.run_folder import read_checkpoint, write_whole
 from fedsparse.runs import Run
 
 RATES = {"bpp_entropy": "entropy", "bpp_uplink": "uplink", "bpp_downlink": "downlink", "bpp_kl": "KL"}
@@ -107,7 +107,7 @@ def write_details(runs: Sequence[Run], file: Path) -> None:
     """Write the `details` of the first seed's runs, read from their run folders, as JSON by λ.
 
     Raises:
-        RunError: a run folder holds no checkpoint.
+        RunError: a run folder holds no checkpoint, or the file cannot be written.
     """
     first = min(r.experiment.seed for r in runs)
     content: dict[str, Any] = {}
@@ -117,7 +117,7 @@ def write_details(runs: Sequence[Run], file: Path) -> None:
         content |= {"source": federation.source, "layer": list(federation.network.layout.shapes[1])}
         content[f"{done.experiment.lam:g}"] = details(federation)
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace('},"', '},\n"')
-    file.write_text(f"{text}\n", encoding="utf-8")
+    write_whole(file, f"{text}\n".encode())
 
 
 def load(name: str = "lambda-digits", folder: str | Path = "data/results", data_root: str = "data") -> Sweep:

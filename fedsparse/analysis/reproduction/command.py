@@ -11,18 +11,16 @@ core of a processor, or 1 on a GPU; data_root is data, and out is runs/paper.
 
 import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import joblib
 import torch
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from fedsparse.analysis.processes import ctrl_c_is_ours
+from fedsparse.analysis.processes import in_processes
 from fedsparse.analysis.reproduction.listing import listing
 from fedsparse.analysis.reproduction.plan import DATASETS, PARTS, SCALE_TITLES, SCALES, chosen_lams, members
 from fedsparse.analysis.reproduction.record import FOLDER, Record, rounds_done, sign, signature
-from fedsparse.analysis.sweeps import ENDED, Failed, attempt_all
+from fedsparse.analysis.sweeps import Failed, attempt_all
 from fedsparse.errors import RunError, SettingError
 from fedsparse.experiment import Experiment
 from fedsparse.run_folder import RunFolder
@@ -81,7 +79,7 @@ def details() -> str:
 
 def _run(part: str, missing: Sequence[Experiment], record: Record, jobs: int, failed: dict[str, list[str]]) -> None:
     """Do the missing runs of a part, and record them; the keys of those that fail are added to `failed`, by reason."""
-    for outcome in _attempts(missing, jobs):
+    for outcome in in_processes(_do, [(e,) for e in missing], jobs, ordered=False):
         if isinstance(outcome, Run):
             record.add(outcome)
             last = outcome.history.last
@@ -90,16 +88,6 @@ def _run(part: str, missing: Sequence[Experiment], record: Record, jobs: int, fa
             print(f"{part}: {outcome.experiment.key}: accuracy {last['accuracy_expected']:.3f}, {measured}", flush=True)
         else:
             failed.setdefault(outcome.why, []).append(outcome.experiment.key)
-
-
-def _attempts(experiments: Sequence[Experiment], jobs: int) -> Iterator[Run | Failed]:
-    """Outcomes of runs in parallel, each as soon as it is there."""
-    try:
-        with ctrl_c_is_ours():
-            every = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-            yield from every(map(joblib.delayed(_do), experiments))
-    except TerminatedWorkerError:
-        raise RunError(ENDED) from None
 
 
 def _do(experiment: Experiment) -> Run | Failed:

@@ -13,6 +13,7 @@ from fedsparse.analysis.reproduction.plan import CASES, DATASETS, METHODS, PARTI
 from fedsparse.analysis.reproduction.record import Record
 from fedsparse.analysis.reproduction.template import fill
 from fedsparse.errors import RunError
+from fedsparse.run_folder import write_whole
 
 if TYPE_CHECKING:
     import pandas
@@ -41,8 +42,7 @@ def write(record: Record) -> Path:
             made_by: dict[str, Any] = {"notebook": command, "parameters": {"scale": scale, "case": case}}
             for name, draw, alt, caption in pictures(record, scale, case):
                 plots.save(draw(), name, alt=alt, caption=caption, folder=FIGURES, **made_by)
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page(record), encoding="utf-8")
+        write_whole(PAGE, page(record).encode())
     except OSError as error:
         raise RunError(f"cannot write {error.filename or PAGE}: {error.strerror or error}") from None
     return PAGE

@@ -11,14 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import joblib
 import nbformat
 import pandas
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from fedsparse.analysis import plots
-from fedsparse.analysis.processes import ctrl_c_is_ours, follow_caller
+from fedsparse.analysis.processes import in_processes
 from fedsparse.errors import FedsparseError, RunError, SettingError
 from fedsparse.run_folder import write_whole
 from fedsparse.setting import nearest
@@ -162,10 +161,9 @@ def refresh(notebook: Path) -> None:
 
 def attempt_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], jobs: int) -> list[tuple[Any, str]]:
     """Call a function with each tuple of arguments, `jobs` at a time; returns the result of each, and why it failed."""
-    jobs, here = min(jobs, max(1, len(calls))), Path.cwd()
+    jobs = min(jobs, max(1, len(calls)))
 
     def attempt(*given: Any) -> tuple[Any, str]:
-        follow_caller(here)
         # The runs that a notebook starts get its share of the cores; joblib limits their threads.
         os.environ["LOKY_MAX_CPU_COUNT"] = str(max(1, (os.cpu_count() or 1) // jobs))
         try:
@@ -173,8 +171,7 @@ def attempt_all(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], 
         except FedsparseError as error:
             return None, " ".join(str(error).split())
 
-    with ctrl_c_is_ours():
-        return joblib.Parallel(n_jobs=jobs)(joblib.delayed(attempt)(*given) for given in calls)
+    return list(in_processes(attempt, calls, jobs))
 
 
 def _run_cells(name: str, timeout: int, **call: Any) -> nbformat.NotebookNode:
