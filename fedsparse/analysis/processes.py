@@ -56,8 +56,11 @@ def ctrl_c_is_ours() -> Iterator[None]:
         return
     from joblib.externals.loky.backend import resource_tracker as trackers_of_workers
 
-    for tracker in (resource_tracker, trackers_of_workers):
-        tracker.ensure_running()  # started later, they would unblock the signal
+    said = os.environ.get("PYTHONWARNINGS", "")
+    os.environ["PYTHONWARNINGS"] = f"{said},ignore:resource_tracker:UserWarning".strip(",")
+    for tracker in (resource_tracker, trackers_of_workers):  # started later, they would unblock the signal; they warn
+        tracker.ensure_running()  # of what ended workers leave to them, and remove it
+    os.environ["PYTHONWARNINGS"] = said
     over = threading.Event()
 
     def listen() -> None:
