@@ -1,5 +1,7 @@
 """Comparisons: nothing is lost or silently missing, and what a table says is what the rounds say."""
 
+import logging
+
 import pandas
 import pytest
 
@@ -75,6 +77,15 @@ def test_failed_runs_are_in_the_table_and_in_the_csv(tiny, tmp_path):
     assert not {"out", "data_root"} & set(back.columns), "nothing of the machine"
     with pytest.raises(RunError, match="1 of 2 runs failed"):
         run_all(experiments, jobs=1)
+
+
+def test_a_sweep_logs_to_the_standard_error_of_its_own_time(tiny, capsys):
+    for seed in (0, 1):
+        attempt_all([tiny.replace(rounds=1, seed=seed)], jobs=1, log=True)
+        said = capsys.readouterr().err
+        assert said.count("round 1 of 1") == 1, "one line, by one handler"
+        assert f"seed{seed}" in said
+    assert not logging.getLogger("fedsparse").handlers, "what runs later in this process is not logged"
 
 
 @pytest.mark.slow

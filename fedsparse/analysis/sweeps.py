@@ -3,7 +3,8 @@
 import logging
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -99,17 +100,22 @@ def _attempt(experiment: Experiment, log: bool) -> Run | Failed:
     import torch
 
     torch.set_num_threads(1)
-    if log:
-        log_to_stderr()
-    return attempt(experiment)
+    with log_to_stderr() if log else nullcontext():
+        return attempt(experiment)
 
 
-def log_to_stderr() -> None:
-    """Write a line to standard error for every round that this process does."""
-    logger = logging.getLogger("fedsparse")
+@contextmanager
+def log_to_stderr() -> Iterator[None]:
+    """Within it, every round that this process does is a line on standard error."""
+    logger, handler = logging.getLogger("fedsparse"), logging.StreamHandler()
+    level = logger.level
     logger.setLevel(logging.INFO)
-    if not logger.handlers:
-        logger.addHandler(logging.StreamHandler())
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def varied(experiments: Sequence[Experiment]) -> list[str]:

@@ -15,6 +15,7 @@ import re
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import yaml
@@ -84,9 +85,8 @@ def experiments_of(line: CommandLine) -> list[Experiment]:
 
 
 def _train(experiment: Experiment) -> Run:
-    if not (bar := sys.stderr.isatty()):
-        log_to_stderr()
-    with warnings.catch_warnings():
+    bar = sys.stderr.isatty()
+    with warnings.catch_warnings(), nullcontext() if bar else log_to_stderr():
         warnings.simplefilter("ignore", TargetWarning)  # the run's note is printed at the end
         return run(experiment, progress=bar)
 
@@ -107,8 +107,8 @@ def _launch(experiments: Sequence[Experiment], overrides: Sequence[str]) -> list
 
     def job(config: DictConfig) -> Run | Failed:
         follow_caller(here)
-        log_to_stderr()
-        return attempt(experiments[config.number])
+        with log_to_stderr():
+            return attempt(experiments[config.number])
 
     # Launchers for clusters keep their own files in out; OmegaConf reads ${ as a name unless it is escaped.
     out = re.sub(r"(\\*)\$\{", r"\1\1\\${", str(expanded(experiments[0].out)))
