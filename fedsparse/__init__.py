@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fedsparse.errors import DataError, FedsparseError, MessageError, RunError, SettingError, TargetWarning
+    from fedsparse.errors import DataError, FedsparseError, MessageError, RunError, RunWarning, SettingError
     from fedsparse.experiment import PRESETS, Experiment
     from fedsparse.federation import Federation, run
     from fedsparse.history import History
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
-    "errors": ("DataError", "FedsparseError", "MessageError", "RunError", "SettingError", "TargetWarning"),
+    "errors": ("DataError", "FedsparseError", "MessageError", "RunError", "SettingError", "RunWarning"),
     "experiment": ("PRESETS", "Experiment"),
     "federation": ("Federation", "run"),
     "history": ("History",),

@@ -15,7 +15,7 @@ from fedsparse.experiment import Experiment
 from fedsparse.layers import sample_mask
 from fedsparse.models import MaskedNetwork
 from fedsparse.randomness import torch_generator
-from fedsparse.regularizers import REGULARIZERS
+from fedsparse.regularizers import REGULARIZERS, learned
 
 
 @dataclass
@@ -36,7 +36,8 @@ def train(
 ) -> tuple[Tensor, float]:
     """Train scores from logit θ on the client's images (FedPM, Algorithm 1; the loss of arXiv 2309.10834, section III).
 
-    Every local step samples a mask m ~ Bernoulli(σ(s)) and descends cross-entropy(network(x, m)) + λ · regularizer(s).
+    Every local step samples a mask m ~ Bernoulli(σ(s)) and descends cross-entropy(network(x, m)) + λ · regularizer(s);
+    with `lam_schedule=client_loss`, λ times what that cross-entropy says has been learned.
 
     Args:
         theta: the decoded broadcast, (n,) float32 on the device.
@@ -56,8 +57,10 @@ def train(
     def logits(scores: Tensor, images: Tensor) -> Tensor:
         return network(images, sample_mask(scores, noise, experiment.estimator))
 
-    def penalty(scores: Tensor) -> Tensor:
-        return lam * regularizer(scores, start)
+    def penalty(scores: Tensor, cross_entropy: Tensor) -> Tensor:
+        own = experiment.lam_schedule == "client_loss"
+        followed = learned(cross_entropy.detach(), network.architecture.classes) if own else 1.0
+        return lam * followed * regularizer(scores, start)
 
     return train_locally(start, logits, client, experiment, round, experiment.lr, penalty if lam else None)
 
@@ -69,15 +72,15 @@ def train_locally(
     experiment: Experiment,
     round: int,
     lr: float,
-    penalty: Callable[[Tensor], Tensor] | None = None,
+    penalty: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> tuple[Tensor, float]:
-    """The local steps of every algorithm: from `start`, descend cross-entropy(logits(values, x)) + penalty(values).
+    """The local steps of every algorithm: from `start`, descend cross-entropy(logits(values, x)) + penalty.
 
     Args:
         start: what is trained, scores or weights, as the round begins: (n,) float32 on the device.
         logits: of a batch of images, given the values.
         round: keys the order of the images together with the client's index.
-        penalty: what is added to the loss.
+        penalty: what is added to the loss, given the values and the cross-entropy.
 
     Returns:
         The trained values, (n,), and the mean cross-entropy over the steps, penalty not included.
@@ -94,7 +97,7 @@ def train_locally(
     for batch in batches(client, experiment, round):
         cross_entropy = F.cross_entropy(logits(values, client.images[batch]), client.labels[batch])
         losses.append(cross_entropy.detach())
-        loss = cross_entropy + penalty(values) if penalty else cross_entropy
+        loss = cross_entropy + penalty(values, cross_entropy) if penalty else cross_entropy
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

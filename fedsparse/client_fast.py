@@ -19,7 +19,7 @@ from fedsparse.client import Client, batches, mean_loss, optimizer_for
 from fedsparse.experiment import Experiment
 from fedsparse.models import MaskedNetwork, scaled
 from fedsparse.randomness import reseed
-from fedsparse.regularizers import REGULARIZERS
+from fedsparse.regularizers import REGULARIZERS, learned
 
 IGNORED = -100
 """The label that `cross_entropy` passes over: of the rows that fill up a last batch in a CUDA graph."""
@@ -109,7 +109,9 @@ class TrainStep:
         if self.experiment.estimator == "scaled":
             gradient.mul_(theta)
         if self.regularized:
-            self.regularizer.add_gradient_(gradient, self.lam, theta, self.scores, self.start, sigmoid_grad)
+            own = self.experiment.lam_schedule == "client_loss"
+            lam = self.lam * learned(loss.detach(), self.network.architecture.classes) if own else self.lam
+            self.regularizer.add_gradient_(gradient, lam, theta, self.scores, self.start, sigmoid_grad)
         self.optimizer.step()
         return loss.detach()
 

@@ -1,10 +1,11 @@
 """Data sets as plain tensors: digits is embedded, others come through torchvision or from your own .npz."""
 
+import math
 import os
 import zipfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fedsparse.errors import DataError
-from fedsparse.experiment import TORCHVISION_DATASETS
+from fedsparse.experiment import TORCHVISION_DATASETS, Experiment
 from fedsparse.randomness import permutation
 from fedsparse.setting import nearest
 
@@ -37,6 +38,9 @@ class Dataset:
     classes: int
     source: str
     """What it is, for captions: "real MNIST, 10,000 of 60,000 training images"."""
+    x_val: Tensor = field(default_factory=lambda: torch.empty(0))
+    """Training images that are held out; (0,) if there are none, as are their labels."""
+    y_val: Tensor = field(default_factory=lambda: torch.empty(0))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -51,12 +55,12 @@ class Dataset:
     def checksum(self) -> int:
         """A checksum of every image and label, whatever the shape of an image; what earlier versions kept of a run."""
         checksum = 0
-        for tensor in (self.x_train, self.y_train, self.x_test, self.y_test):
+        for tensor in (self.x_train, self.y_train, self.x_test, self.y_test, self.x_val, self.y_val):
             checksum = zlib.crc32(tensor.numpy().tobytes(), checksum)
         return checksum
 
 
-def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 0) -> Dataset:
+def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 0, validation: float = 0.0) -> Dataset:
     """A data set by name.
 
     `digits` comes with scikit-learn: 1,797 handwritten digits of 8×8 pixels, every fifth one held out for testing. Any
@@ -65,6 +69,7 @@ def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 
 
     Args:
         train_size: training images to keep, a uniform draw by `seed`; 0 keeps all.
+        validation: share of these that is held out by `seed` in place of being trained on, rounded up.
 
     Raises:
         DataError: no such set, a file that is damaged or does not hold what it should, a failed download; the message
@@ -94,7 +99,30 @@ def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 
         x_train, y_train = x_train[chosen], y_train[chosen]
         source += f", {train_size:,} of {total:,} training images"
     tensors = {a: torch.from_numpy(v) for a, v in zip(ARRAYS, (x_train, y_train, x_test, y_test), strict=True)}
-    return Dataset(name, **tensors, classes=classes, source=source)
+    whole = Dataset(name, **tensors, classes=classes, source=source)
+    return _held_out(whole, math.ceil(validation * len(y_train)), seed) if validation else whole
+
+
+def load_for(experiment: Experiment, root: str | Path | None = None) -> Dataset:
+    """The data of an experiment; from another root than its own, if one is given. Raises `DataError` as `load`."""
+    e = experiment
+    return load(e.dataset, e.data_root if root is None else root, e.train_size, e.seed, e.validation)
+
+
+def _held_out(whole: Dataset, size: int, seed: int) -> Dataset:
+    """With `size` of the training images held out for validation: a uniform draw by seed."""
+    drawn = torch.from_numpy(permutation(len(whole.y_train), seed, "validation"))
+    out, kept = drawn[:size].sort().values, drawn[size:].sort().values
+    if not len(kept):
+        raise DataError(f"validation leaves no training image of {len(drawn)}: take a smaller share")
+    return replace(
+        whole,
+        x_train=whole.x_train[kept],
+        y_train=whole.y_train[kept],
+        x_val=whole.x_train[out],
+        y_val=whole.y_train[out],
+        source=f"{whole.source}, {size:,} of them held out for validation",
+    )
 
 
 def load_file(file: Path, classes: int) -> Dataset:

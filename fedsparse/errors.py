@@ -21,8 +21,8 @@ class TooFewUpdates(MessageError):
     """A round had fewer usable updates than its minimum, so this one, though usable, was left out."""
 
 
-class TargetWarning(UserWarning):
-    """A finished run did not settle at the rate that was asked for."""
+class RunWarning(UserWarning):
+    """A run is done, and not as it should be: no client answered, or the rate did not settle where it was asked to."""
 
 
 class RunError(FedsparseError):

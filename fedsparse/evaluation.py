@@ -57,26 +57,18 @@ def client_accuracies(hit: np.ndarray, labels: np.ndarray, label_counts: np.ndar
     return np.where(images > 0, known @ per_class / np.maximum(images, 1), np.nan)
 
 
-def evaluate(
-    network: MaskedNetwork,
-    theta: np.ndarray | Weights,
-    images: Tensor,
-    labels: Tensor,
-    seed: int,
-    round: int,
-    label_counts: np.ndarray,
-) -> dict[str, Any]:
-    """Accuracy of θ on images: three ways, and of the expected network client by client.
+def three_accuracies(
+    network: MaskedNetwork, theta: np.ndarray | Weights, images: Tensor, labels: Tensor, seed: int, round: int
+) -> tuple[dict[str, float], np.ndarray]:
+    """Accuracy of θ on images, three ways; and whether the expected network is right, image by image.
 
     Args:
         theta: (n,) probabilities, or trained weights.
         seed, round: key of the sampled masks, so that a resumed run draws the same.
-        label_counts: training images of each client and class, (clients, classes), as from `partition.label_counts`.
 
     Returns:
-        `accuracy`: mean over 3 sampled masks; `accuracy_expected`: weights θ ⊙ w; `accuracy_threshold`: θ > ½;
-        `accuracy_clients`: `client_accuracies` over the whole population, for θ ⊙ w, empty if it is not known what
-        clients hold; `accuracy_client_mean` and `accuracy_client_worst`, NaN then.
+        `accuracy`: mean over 3 sampled masks; `accuracy_expected`: weights θ ⊙ w; `accuracy_threshold`: θ > ½. And
+        (N,) bool.
     """
     device = images.device
     if isinstance(theta, Weights):
@@ -89,11 +81,32 @@ def evaluate(
         sampled = sum(accuracy(network, (u < probability).float(), images, labels) for u in noise) / SAMPLES
         threshold = accuracy(network, (probability > 0.5).float(), images, labels)
         expected = correct(network, network.weights(probability), images, labels).cpu().numpy()
+    accuracies = {"accuracy": sampled, "accuracy_expected": float(expected.mean()), "accuracy_threshold": threshold}
+    return accuracies, expected
+
+
+def evaluate(
+    network: MaskedNetwork,
+    theta: np.ndarray | Weights,
+    images: Tensor,
+    labels: Tensor,
+    seed: int,
+    round: int,
+    label_counts: np.ndarray,
+) -> dict[str, Any]:
+    """`three_accuracies`, and the accuracy of the expected network client by client.
+
+    Args:
+        label_counts: training images of each client and class, (clients, classes), as from `partition.label_counts`.
+
+    Returns:
+        Beside the three, `accuracy_clients`: `client_accuracies` over the whole population, empty if it is not known
+        what clients hold; `accuracy_client_mean` and `accuracy_client_worst`, NaN then.
+    """
+    accuracies, expected = three_accuracies(network, theta, images, labels, seed, round)
     clients = client_accuracies(expected, labels.cpu().numpy(), label_counts)
     return {
-        "accuracy": sampled,
-        "accuracy_expected": float(expected.mean()),
-        "accuracy_threshold": threshold,
+        **accuracies,
         "accuracy_client_mean": float(np.nanmean(clients)) if len(clients) else math.nan,
         "accuracy_client_worst": float(np.nanmin(clients)) if len(clients) else math.nan,
         "accuracy_clients": clients,

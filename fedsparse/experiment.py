@@ -33,6 +33,9 @@ class Experiment:
         "digits", "digits (embedded), a torchvision set, or the <name> of your own <name>.npz", is_name=True)
     data_root: str = setting("data", "folder in which data sets are found, or downloaded to")
     train_size: int = setting(0, "training images to keep, drawn by seed; 0 keeps all", low=0)
+    validation: float = setting(
+        0.0, "share of these that is held out by seed and never trained on: what settings are chosen on", low=0,
+        high=0.9)
     model: str = setting("conv2", "network", choices=("conv2", "conv4", "conv6", "conv10", "lenet", "mlp"))
     width: float = setting(0.5, "multiplier on every hidden width", low=0.01, high=8)
     clients: int = setting(10, "clients in the population", low=1, high=100_000)
@@ -72,12 +75,15 @@ class Experiment:
         1, "bits per weight that an update is quantized to", low=1, high=2, only={"algorithm": ("qsgd", "eden")})
     lam: float = setting(
         0.0, "weight λ of the regularizer in the local loss; 0 is plain FedPM", low=0, high=1e6, only=FEDPM)
+    lam_schedule: str = setting(
+        "constant", "λ as it is; or times what has been learned, told by the mean loss of the last round, or by "
+        "each client's own loss", choices=("constant", "server_loss", "client_loss"), only=FEDPM, only_if_lam=True)
     lam_warmup: int = setting(
         0, "rounds over which λ rises linearly from 0 to lam; 0 is lam from the first round", low=0, high=100_000,
-        only=FEDPM, only_if_lam=True)
+        only=FEDPM | {"lam_schedule": ("constant",)}, only_if_lam=True)
     lam_delay: int = setting(
         0, "rounds at λ = 0 before lam, or its warm-up, begins: the network learns first", low=0, high=100_000,
-        only=FEDPM, only_if_lam=True)
+        only=FEDPM | {"lam_schedule": ("constant",)}, only_if_lam=True)
     target_bpp: float = setting(
         0.0, "measured uplink, in bpp, that λ follows from lam on, by dual ascent; 0 leaves λ to lam", low=0, high=1,
         only=FEDPM)

@@ -16,8 +16,8 @@ import torch
 from fedsparse import algorithms, data, models
 from fedsparse.algorithms.state import unpacked
 from fedsparse.entropy import Ledger
-from fedsparse.errors import RunError, TargetWarning
-from fedsparse.evaluation import evaluate
+from fedsparse.errors import RunError, RunWarning
+from fedsparse.evaluation import evaluate, three_accuracies
 from fedsparse.experiment import Experiment
 from fedsparse.history import ACCURACIES, COLUMNS, History
 from fedsparse.population import WHOLE, ClientBackend, Clients, Population, sample_cohort, surviving_clients
@@ -52,7 +52,7 @@ class Federation:
         min_updates: int = 0,
     ) -> None:
         if dataset is None:
-            dataset = data.load(experiment.dataset, experiment.data_root, experiment.train_size, experiment.seed)
+            dataset = data.load_for(experiment)
         self.experiment, self.min_updates = experiment, min_updates
         self.source, self.data = dataset.source, dataset.fingerprint()
         self.network = models.build(experiment, dataset.shape, dataset.classes)
@@ -60,6 +60,7 @@ class Federation:
         self.device = models.device_of(experiment)
         self.clients = client_backend(experiment, dataset, self.device)
         self.test = dataset.x_test.to(self.device), dataset.y_test.to(self.device)
+        self.validation = dataset.x_val.to(self.device), dataset.y_val.to(self.device)
         self.algorithm = algorithms.make(experiment, self.network)
         self.state = self.algorithm.init()
         self.history = History()
@@ -104,9 +105,13 @@ class Federation:
         return self.history.last
 
     def evaluate(self) -> dict[str, Any]:
-        """Accuracy on the test images of the state as it is: as `evaluation.evaluate` has it."""
+        """Accuracy of the state as it is on the test images, as `evaluation.evaluate` has it; and on those held out."""
         parameters, key = self.algorithm.parameters(self.state), (self.experiment.seed, self.state.round)
-        return evaluate(self.network, parameters, *self.test, *key, self.clients.label_counts)
+        measured = evaluate(self.network, parameters, *self.test, *key, self.clients.label_counts)
+        if len(self.validation[1]):
+            held_out = three_accuracies(self.network, parameters, *self.validation, *key)[0]
+            measured |= {name.replace("accuracy", "accuracy_val"): value for name, value in held_out.items()}
+        return measured
 
     def checkpoint(self) -> dict[str, Any]:
         """All that a resume needs."""
@@ -169,11 +174,11 @@ def run(
             more rounds already, or was made with other settings, other data of that name, or other images at a client.
 
     Warns:
-        TargetWarning: the rate did not settle at `target_bpp`; the same line is the run's `note`.
+        RunWarning: no client answered, or the rate did not settle at `target_bpp`; the line is the run's `note`.
     """
     with RunFolder(experiment) as folder:
         saved = folder.load()
-        dataset = data.load(experiment.dataset, experiment.data_root, experiment.train_size, experiment.seed)
+        dataset = data.load_for(experiment)
         if saved and len(saved["history"]) == experiment.rounds and folder.intact(saved):
             clients = client_backend(experiment, dataset, torch.device("cpu"))
             _check_same(folder, saved, dataset, clients, min_updates)
@@ -190,7 +195,7 @@ def run(
         federation.check_frozen()
     done = Run(experiment, folder.path, federation.history, federation.versions)
     if done.note:
-        warnings.warn(done.note, TargetWarning, stacklevel=2)
+        warnings.warn(done.note, RunWarning, stacklevel=2)
     return done
 
 

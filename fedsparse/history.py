@@ -28,9 +28,12 @@ COLUMNS = (
     "accuracy_client_mean",
     "accuracy_client_worst",
     "lam_used",
+    "accuracy_val",
+    "accuracy_val_expected",
+    "accuracy_val_threshold",
 )
 WHOLE = ("round", "uplink_bytes", "downlink_bytes", "cohort")
-ACCURACIES = ("accuracy", "accuracy_expected", "accuracy_threshold", "accuracy_client_mean", "accuracy_client_worst")
+ACCURACIES = tuple(name for name in COLUMNS if name.startswith("accuracy"))
 
 
 class History(Sequence[Mapping[str, Any]]):
@@ -80,7 +83,9 @@ class History(Sequence[Mapping[str, Any]]):
     def _shown(self) -> "pandas.DataFrame":
         table = self.frame.drop(columns=["cohort", "bpp_layer", "accuracy_client_mean", "lam_used"])
         short = {"accuracy": "sampled", "accuracy_expected": "expected", "accuracy_threshold": "threshold"}
-        short["accuracy_client_worst"] = "worst client"
+        held_out = {name.replace("accuracy", "accuracy_val"): f"{word}, validation" for name, word in short.items()}
+        short |= held_out | {"accuracy_client_worst": "worst client"}
+        table = table.drop(columns=[name for name in held_out if table[name].isna().all()])
         for name in table.columns:
             if name in ACCURACIES:
                 table[name] = table[name].map(lambda v: "" if math.isnan(v) else f"{v:.1%}")

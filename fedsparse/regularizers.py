@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+POWER = 1.0
+"""Exponent of what has been learned, where λ follows it."""
 Term = Callable[[Tensor, Tensor, Tensor], Tensor | float]
 """A function of (θ, s, s₀), each (n,), to (n,) or to one number for all."""
 
@@ -33,6 +35,15 @@ class Regularizer:
     ) -> None:
         """Add λ ∂R/∂s to a gradient in place, all (n,) but λ, a tensor of one number; `sigmoid_grad` is θ(1−θ)."""
         gradient.addcmul_(sigmoid_grad, self.derivative(theta, scores, start) * (lam / len(scores)))
+
+
+def learned(loss: Tensor, classes: int) -> Tensor:
+    """What of a task has been learned, in [0, 1]: max(0, 1 − loss / ln C) ** POWER, for a mean cross-entropy in nats.
+
+    λ times this never collapses the mask: it is 0 at chance, where loss = ln C, and rises as the network learns; should
+    the mask begin to collapse, the loss rises and λ eases before anything is lost.
+    """
+    return (1 - loss / log(max(classes, 2))).clamp(min=0) ** POWER
 
 
 def _entropy(theta: Tensor, scores: Tensor, start: Tensor) -> Tensor:

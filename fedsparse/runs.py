@@ -46,8 +46,16 @@ class Run:
         return algorithm.parameters(unpacked(algorithm.init(), read_checkpoint(self.folder)))
 
     @property
+    def unanswered(self) -> bool:
+        """Whether no client answered in any round, so that nothing was learned."""
+        return not any(row["cohort"] for row in self.history)
+
+    @property
     def note(self) -> str:
-        """One line on why `target_bpp` was not met; empty if it was, or if there is none."""
+        """One line on what is not as it should be: no client answered, or why `target_bpp` was not met; else empty."""
+        if self.unanswered:
+            why = f" (dropout={self.experiment.dropout:g})" * bool(self.experiment.dropout)
+            return f"no client answered in any of the {len(self.history)} rounds{why}: the network is as it was made"
         return missed_target(self.experiment, self.history)
 
 

@@ -70,6 +70,14 @@ def refused(tmp_path, monkeypatch, capfd):
         (["partition=classes", "classes_per_client=11"], "ask for at most 10"),
         (["partition=classes", "clients=4", "classes_per_client=2"], "8 of 10 classes"),
         (["lam_warmup=5", "target_bpp=0.15"], "needs lam_warmup=0"),
+        (
+            ["lam=1", "lam_schedule=server_loss", "lam_warmup=5"],
+            "it belongs to lam_schedule=constant, not to server_loss",
+        ),
+        (["lam_schedule=server_loss"], "λ is 0 in every round"),
+        (["lam=1", "lam_schedule=loss"], "constant, server_loss, client_loss"),
+        (["validation=1"], "0 to 0.9"),
+        (["train_size=1", "validation=0.5", "clients=1"], "leaves no training image of 1"),
         (["--multirun", "lam=1,x"], "lam='x'"),
         (["--multirun", "lam=glob(*)"], "lam=0,1"),
         (["--multirun", "lam=interval(0,1)"], "lam=0,1"),
@@ -398,6 +406,23 @@ def test_help_survives_optimization(tmp_path, arguments):
     call = [sys.executable, "-OO", "-m", "fedsparse", *arguments]
     done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path)
     assert "    python -m fedsparse" in done.stdout, done.stderr
+
+
+def test_a_run_that_nobody_answers_is_said_in_one_line_and_in_the_exit_code(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    said = "no client answered in any of the 2 rounds (dropout=1): the network is as it was made"
+    for _ in range(2):  # also when it is done already
+        assert main([*TINY, "dropout=1.0"]) == 1
+        out, err = capfd.readouterr()
+        assert (out + err).count(said) == 1
+    assert main([*TINY, "dropout=0.5"]) == 0
+
+
+@pytest.mark.slow
+def test_a_sweep_with_a_run_that_nobody_answers(tmp_path):
+    done = fedsparse(*TINY, "--multirun", "dropout=0.0,1.0", cwd=tmp_path)
+    assert done.returncode == 1
+    assert (done.stdout + done.stderr).count("no client answered") == 1
 
 
 STOPPED_AT_AN_IMPORT = """

@@ -192,3 +192,20 @@ def test_a_run_whose_weights_changed_does_not_end_well(tiny, monkeypatch):
     monkeypatch.setattr(Federation, "round", tampering)
     with pytest.raises(RunError, match="frozen weights have changed"):
         run(tiny)
+
+
+def test_images_held_out_are_never_trained_on_and_are_evaluated_as_the_test_images_are(tiny):
+    federation = Federation(tiny.replace(validation=0.3))
+    held, trained = federation.validation[0], federation.clients.images
+    assert (len(held), len(trained)) == (60, 140)
+    assert not {tuple(i) for i in held.flatten(1).tolist()} & {tuple(i) for i in trained.flatten(1).tolist()}
+    row = federation.round()
+    theta = federation.algorithm.parameters(federation.state)
+    counts = federation.clients.label_counts
+    direct = evaluate(federation.network, theta, *federation.validation, 0, 1, counts)
+    for name in ("", "_expected", "_threshold"):
+        assert row[f"accuracy_val{name}"] == direct[f"accuracy{name}"]
+    assert "sampled, validation" in str(federation.history)
+    without = Federation(tiny)
+    assert np.isnan(without.round()["accuracy_val_expected"])
+    assert "validation" not in str(without.history)

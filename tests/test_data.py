@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 
 from fedsparse import DataError, data
 
@@ -35,6 +36,28 @@ def test_a_subset_is_drawn_by_seed():
     assert not one.x_train.equal(other.x_train)
     assert one.x_test.equal(other.x_test)
     assert "50 of 1,438" in one.source
+
+
+def test_images_for_validation_are_taken_from_the_training_images_by_seed():
+    whole, held, same, other = (
+        data.load("digits", train_size=500, seed=s, validation=v) for s, v in [(1, 0), (1, 0.25), (1, 0.25), (2, 0.25)]
+    )
+    assert (len(whole.y_val), len(held.y_val), len(held.y_train)) == (0, 125, 375)
+    both = torch.cat([held.x_train, held.x_val]).flatten(1)
+    assert sorted(both.tolist()) == sorted(whole.x_train.flatten(1).tolist()), "all of them, each once"
+    assert held.x_val.equal(same.x_val)
+    assert held.y_val.equal(same.y_val)
+    assert not held.x_val.equal(other.x_val)
+    assert held.x_test.equal(whole.x_test)
+    assert held.fingerprint() not in (whole.fingerprint(), other.fingerprint())
+    assert "500 of 1,438 training images, 125 of them held out for validation" in held.source
+    labels = dict(zip(map(tuple, whole.x_train.flatten(1).tolist()), whole.y_train.tolist(), strict=True))
+    assert [labels[tuple(image)] for image in held.x_val.flatten(1).tolist()] == held.y_val.tolist()
+
+
+def test_a_share_that_leaves_nothing_to_train_on_is_refused():
+    with pytest.raises(DataError, match="leaves no training image of 1: take a smaller share"):
+        data.load("digits", train_size=1, validation=0.9)
 
 
 @pytest.mark.parametrize("channels", [None, 1, 3])

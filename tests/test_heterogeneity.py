@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedsparse import Federation, History, RunError, TargetWarning, evaluation, run
+from fedsparse import Federation, History, RunError, RunWarning, evaluation, run
 from fedsparse.evaluation import client_accuracies
 from fedsparse.population import sample_cohort, surviving_clients
 from fedsparse.wire import masks
@@ -70,7 +70,7 @@ def test_a_round_in_which_nobody_answers_changes_the_round_and_nothing_else(tiny
 def test_silent_rounds_survive_checkpoint_and_csv(tiny, settings, tmp_path):
     tiny = tiny.replace(**settings)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TargetWarning)
+        warnings.simplefilter("ignore", RunWarning)
         whole = run(tiny.replace(rounds=4, out=str(tmp_path / "whole")))
         parts = run(tiny.replace(rounds=2))
         parts = run(tiny.replace(rounds=4))
@@ -128,13 +128,32 @@ def test_every_partition_trains_to_the_same_bytes_twice(tiny, partition):
 
 def test_a_target_that_is_missed_is_noted_and_warned_of_once(tiny):
     missed = tiny.replace(target_bpp=0.01, rounds=5)
-    with pytest.warns(TargetWarning, match="was not met"):
+    with pytest.warns(RunWarning, match="was not met"):
         done = run(missed)
     assert "target_bpp=0.01 was not met" in done.note
     with warnings.catch_warnings():
-        warnings.simplefilter("error", TargetWarning)
+        warnings.simplefilter("error", RunWarning)
         assert run(missed).note == done.note, "a run that is finished says the same"
         assert run(tiny).note == ""
+
+
+def test_a_run_without_any_answer_says_so_once(tiny):
+    silent = tiny.replace(dropout=1.0)
+    with pytest.warns(RunWarning, match="no client answered in any of the 2 rounds .dropout=1.") as warned:
+        done = run(silent)
+    assert len(warned) == 1
+    assert done.unanswered
+    assert not run(tiny).unanswered
+
+
+def test_a_run_by_an_earlier_version_that_knew_no_schedule_goes_on(tiny):
+    one = Federation(tiny.replace(lam=2))
+    one.round()
+    kept = one.checkpoint()
+    del kept["state"]["learned"]
+    other = Federation(tiny.replace(lam=2))
+    other.restore(kept)
+    assert one.round()["loss"] == other.round()["loss"]
 
 
 def test_a_run_of_another_version_is_refused(tiny):

@@ -38,4 +38,4 @@ def test_what_is_built_on_the_core_does_not_import_the_tools(folder):
 
 def test_the_core_stays_small():
     assert len(CORE) <= 25
-    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in CORE) <= 2750
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in CORE) <= 2850

@@ -43,6 +43,19 @@ def test_a_summary_by_hand():
     assert table.loc[1, ["rounds_to_90", "megabytes_to_90", "rounds_to_95"]].isna().all(), "one of two seeds got there"
 
 
+def test_a_summary_says_what_is_shipped_and_what_was_held_out(tiny):
+    done = run_all([tiny.replace(validation=0.2, seed=s) for s in (0, 1)], jobs=1)
+    (row,) = summary(done).to_dict("records")
+    for name, column in {
+        "accuracy": "accuracy_expected", "sampled": "accuracy", "threshold": "accuracy_threshold",
+        "validation": "accuracy_val_expected", "validation_sampled": "accuracy_val",
+        "validation_threshold": "accuracy_val_threshold",
+    }.items():  # fmt: skip
+        mean = sum(d.history.last[column] for d in done) / 2
+        assert row[name] == pytest.approx(mean, abs=1e-4), name
+    assert "validation" not in summary([made([0.5])])
+
+
 def test_the_best_is_the_best_on_the_same_task():
     runs = [made([0.9], partition="iid"), made([0.3], partition="classes")]
     assert summary(runs)["rounds_to_95"].tolist() == [1, 1]

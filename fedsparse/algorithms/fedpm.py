@@ -22,6 +22,7 @@ from fedsparse.errors import MessageError
 from fedsparse.experiment import Experiment
 from fedsparse.models import MaskedNetwork
 from fedsparse.randomness import uniforms
+from fedsparse.regularizers import learned
 from fedsparse.theta import MAX_LEVELS, Votes
 from fedsparse.wire.frame import Kind, kind_of
 from fedsparse.wire.masks import MaskBroadcast, Report, decode_theta, encode_mask, encode_sample, encode_theta
@@ -43,22 +44,26 @@ class FedPMState(State):
     votes: Votes
     """Since the last reset; before the first round, θ₀ as a fraction."""
     lam: float
-    """λ of the coming round."""
+    """λ of the coming round, before it is multiplied by `learned`."""
     rate: float
     """Mean size of a mask in the last round that anybody answered, in bpp; 0 before the first."""
+    learned: float = 1.0
+    """What λ is multiplied by in the coming round."""
     records: tuple[Record, ...] = ()
     """The masks of the latest rounds, for relays; none but with codec=shared."""
 
     def pack(self) -> dict[str, Any]:
         relayed = np.frombuffer(b"".join(record.pack() for record in self.records), np.uint8).copy()
         numbers = {"round": self.round, "total": self.votes.total, "lam": self.lam, "rate": self.rate}
+        numbers["learned"] = self.learned
         return {**numbers, "ones": self.votes.ones, "relayed": relayed}
 
     @classmethod
     def unpack(cls, packed: dict[str, Any]) -> "FedPMState":
         records = unpack_records(packed["relayed"].tobytes(), len(packed["ones"]))
         votes = Votes(packed["ones"], packed["total"])
-        return cls(packed["round"], votes, packed["lam"], packed["rate"], tuple(records))
+        numbers = packed["round"], votes, packed["lam"], packed["rate"], packed.get("learned", 1.0)
+        return cls(*numbers, tuple(records))
 
 
 def normal_votes(n: int, seed: int) -> Votes:
@@ -79,10 +84,9 @@ class FedPM:
 
     def init(self) -> FedPMState:
         """θ = ½ everywhere (2309.10834), or the σ of a standard normal (the published FedPM code) in steps of 1/255."""
-        n, lam = self.layout.n, first_lam(self.experiment)
-        if self.experiment.scores == "normal":
-            return FedPMState(0, normal_votes(n, self.experiment.seed), lam, rate=0.0)
-        return FedPMState(0, Votes(np.ones(n, np.int64), 2), lam, rate=0.0)
+        e, n = self.experiment, self.layout.n
+        votes = normal_votes(n, e.seed) if e.scores == "normal" else Votes(np.ones(n, np.int64), 2)
+        return FedPMState(0, votes, first_lam(e), rate=0.0, learned=float(e.lam_schedule != "server_loss"))
 
     def broadcast(self, state: FedPMState, client: int | None = None) -> bytes:
         """θ and λ for the coming round; or, if smaller, the masks since a θ that the client holds."""
@@ -109,11 +113,14 @@ class FedPM:
         empty = partial(MaskAggregator, broadcast, self.shared_seed, e.aggregation == "weighted", previous)
         masks, uplink, rejected = collect(updates, empty, min_updates)
         rate = mean_bpp(uplink.values(), self.layout.n)
-        lam = next_lam(e, state.round + 1, state.lam, rate, state.rate)
-        after = FedPMState(state.round + 1, masks.votes(), lam, rate or state.rate)
+        measures = {**masks.means(), "lam_used": broadcast.theta.lam}
+        lam, factor = next_lam(e, state.round + 1, state.lam, rate, state.rate, state.learned), state.learned
+        if e.lam_schedule == "server_loss" and uplink:
+            loss = torch.tensor(measures["loss"], dtype=torch.float64)
+            factor = learned(loss, self.network.architecture.classes).item()
+        after = FedPMState(state.round + 1, masks.votes(), lam, rate or state.rate, factor)
         if self.shared_seed is not None and e.aggregation != "beta":  # where θ is made of the last round alone
             after = self._with_records(after, state, masks)
-        measures = {**masks.means(), "lam_used": broadcast.theta.lam}
         return Aggregated(after, measures, uplink, rejected, masks.measures)
 
     def parameters(self, state: FedPMState) -> np.ndarray:
@@ -121,7 +128,7 @@ class FedPM:
         return state.votes.theta(self.experiment.clip).probabilities()
 
     def _encode(self, state: FedPMState) -> bytes:
-        theta = state.votes.theta(self.experiment.clip, state.lam)
+        theta = state.votes.theta(self.experiment.clip, state.lam * state.learned)
         codec = "packed" if self.experiment.codec == "packed" else "context"
         return encode_theta(theta, state.round + 1, self.layout, codec)
 

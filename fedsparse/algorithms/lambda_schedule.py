@@ -21,17 +21,20 @@ def first_lam(experiment: Experiment) -> float:
     return experiment.lam if experiment.target_bpp else scheduled(experiment, 1)
 
 
-def next_lam(experiment: Experiment, round: int, lam: float, rate: float, previous: float) -> float:
-    """λ of the round after `round`.
+def next_lam(
+    experiment: Experiment, round: int, lam: float, rate: float, previous: float, learned: float = 1.0
+) -> float:
+    """λ of the round after `round`, before it is multiplied by what has been learned.
 
     Args:
         lam: λ of `round`.
         rate: mean size of its updates, in bpp measured; 0 if no client answered.
         previous: the same for the last earlier round in which a client answered; 0 if there is none.
+        learned: what λ was multiplied by in `round`: while λ is held back, the controller's integral is too.
     """
     if not experiment.target_bpp:
         return scheduled(experiment, round + 1)
-    return dual_step(lam, rate, previous or rate, experiment.target_bpp) if rate else lam
+    return dual_step(lam, rate, previous or rate, experiment.target_bpp, learned) if rate else lam
 
 
 def scheduled(experiment: Experiment, round: int) -> float:
@@ -46,17 +49,17 @@ def scheduled(experiment: Experiment, round: int) -> float:
     return experiment.lam if round > experiment.lam_delay else 0.0
 
 
-def dual_step(lam: float, rate: float, previous: float, target: float) -> float:
+def dual_step(lam: float, rate: float, previous: float, target: float, gain: float = 1.0) -> float:
     """One step of dual ascent on min loss subject to rate ≤ target, in u = log(1 + λ / SMALL).
 
-        u ← max(0, u + STEP · clip(ln(rate / target), −1, 1) + DAMPING · ln(rate / previous))
+        u ← max(0, u + gain · STEP · clip(ln(rate / target), −1, 1) + DAMPING · ln(rate / previous))
 
     The second term is the proportional one of Stooke et al. (ICML 2020, section 4): the rate falls by itself while a
     network learns, and lags behind λ, so that without it λ overshoots. λ's right size differs by orders of magnitude
     between networks and optimizers: in u, steps are relative, but for the smallest, where 0 can be reached.
     """
     error = min(1.0, max(-1.0, math.log(rate / target)))
-    u = math.log1p(lam / SMALL) + STEP * error + DAMPING * math.log(rate / previous)
+    u = math.log1p(lam / SMALL) + gain * STEP * error + DAMPING * math.log(rate / previous)
     return min(MAX_LAM, SMALL * math.expm1(max(0.0, u)))
 
 

@@ -1,7 +1,7 @@
 """What a server knows between rounds: immutable, and stored in a checkpoint as a dict of arrays and numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Self, TypeVar
 
 import torch
@@ -32,6 +32,7 @@ S = TypeVar("S", bound=State)
 def unpacked(like: S, checkpoint: Mapping[str, Any]) -> S:
     """The state in a checkpoint, of the same kind as another one. Raises `RunError` if it is another version's."""
     packed = {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in checkpoint["state"].items()}
-    if set(packed) != set(like.pack()):
+    newer = {f.name for f in fields(like) if f.default is not MISSING}  # earlier versions did not have these
+    if set(packed) - newer != set(like.pack()) - newer:
         raise RunError("this run was begun by another version of fedsparse: choose another folder with out=")
     return type(like).unpack(packed)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fedsparse.analysis.processes import in_processes
-from fedsparse.errors import FedsparseError, RunError, SettingError, TargetWarning
+from fedsparse.errors import FedsparseError, RunError, RunWarning, SettingError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import run
 from fedsparse.history import COLUMNS, WHOLE
@@ -22,7 +22,23 @@ if TYPE_CHECKING:
 
 NAMING = ("dataset", "model", "algorithm", "lam", "seed")
 """Settings that every table of runs names, whether they vary or not."""
-PROBLEM = ("dataset", "data_root", "train_size", "clients", "partition", "classes_per_client", "alpha", "size_skew")
+HELD_OUT = {
+    "validation": "accuracy_val_expected",
+    "validation_sampled": "accuracy_val",
+    "validation_threshold": "accuracy_val_threshold",
+}
+"""Columns of `summary`, by column of `History`."""
+PROBLEM = (
+    "dataset",
+    "data_root",
+    "train_size",
+    "validation",
+    "clients",
+    "partition",
+    "classes_per_client",
+    "alpha",
+    "size_skew",
+)
 """Settings that make the task: an accuracy is compared with the best on the same task."""
 
 
@@ -88,7 +104,7 @@ def attempt(experiment: Experiment) -> Run | Failed:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", TargetWarning)  # the run's note says the same, to whoever asks
+            warnings.simplefilter("ignore", RunWarning)  # the run's note says the same, to whoever asks
             return run(experiment)
     except FedsparseError as error:
         return Failed(experiment, str(error))
@@ -178,10 +194,11 @@ def _named(experiment: Experiment, names) -> dict:
 def summary(outcomes: Sequence[Run | Failed]) -> "pandas.DataFrame":
     """One row per combination of the settings that differ, over its seeds.
 
-    Columns: how many `seeds` are done, and how many `failed`; accuracy of the expected network in the last round, mean
-    over seeds, and `±`, the half-width of its 95 % interval; accuracy of the worst client; measured rates of the last
-    round with an answer; all megabytes both ways; rounds and megabytes to 90 % (and rounds to 95 %) of the best
-    accuracy that any run reached on the same task, NaN unless every seed reached it.
+    Columns: how many `seeds` are done, and how many `failed`; `accuracy` of the expected network in the last round, mean
+    over seeds, and `±`, the half-width of its 95 % interval; that of `sampled` networks, and of the `threshold` network
+    that is shipped; all three on images held out for `validation`, where there are any; accuracy of the worst client;
+    measured rates of the last round with an answer; all megabytes both ways; rounds and megabytes to 90 % (and rounds
+    to 95 %) of the best accuracy that any run reached on the same task, NaN unless every seed reached it.
     """
     import pandas
 
@@ -203,7 +220,8 @@ def summary(outcomes: Sequence[Run | Failed]) -> "pandas.DataFrame":
             means = facts.mean(skipna=False).to_dict()
             row |= {"accuracy": means.pop("accuracy"), "±": interval(facts["accuracy"])[1], **means}
         rows.append(row)
-    return pandas.DataFrame(rows).round(4)
+    table = pandas.DataFrame(rows).round(4)
+    return table.drop(columns=[name for name in HELD_OUT if name in table and table[name].isna().all()])
 
 
 def _task(experiment: Experiment) -> tuple:
@@ -219,6 +237,9 @@ def _facts(done: Run, best: float) -> dict[str, float]:
     )
     return {
         "accuracy": frame["accuracy_expected"].iloc[-1],
+        "sampled": frame["accuracy"].iloc[-1],
+        "threshold": frame["accuracy_threshold"].iloc[-1],
+        **{name: frame[column].iloc[-1] for name, column in HELD_OUT.items()},
         "worst_client": frame["accuracy_client_worst"].iloc[-1],
         "bpp_uplink": frame["bpp_uplink"].where(frame["cohort"] > 0).ffill().fillna(0).iloc[-1],
         "bpp_downlink": frame["bpp_downlink"].iloc[-1],

@@ -116,7 +116,7 @@ def _load(experiment: Experiment, settings: FlowerSettings, client: int, place: 
         dataset = data.load_file(Path(place), settings.site_classes)
         images, labels = dataset.x_train, dataset.y_train
     else:
-        dataset = data.load(experiment.dataset, place, experiment.train_size, experiment.seed)
+        dataset = data.load_for(experiment, place)
         part = torch.from_numpy(split(dataset.y_train.numpy(), experiment)[client])
         images, labels = dataset.x_train[part], dataset.y_train[part]
     return LocalData(client, images, labels, dataset.shape, dataset.classes, dataset.fingerprint())

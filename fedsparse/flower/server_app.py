@@ -8,6 +8,7 @@ from functools import partial
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
+from fedsparse.errors import RunError
 from fedsparse.experiment import Experiment
 from fedsparse.federation import run
 from fedsparse.flower.nodes import Nodes
@@ -23,11 +24,14 @@ def main(grid: Grid, context: Context) -> None:
     """Make the run that the run config describes, and print its history.
 
     Raises:
-        FedsparseError: settings or data are refused, or the run cannot go on; Flower then marks the run as failed.
+        FedsparseError: settings or data are refused, the run cannot go on, or no client answered in any round; Flower
+            then marks the run as failed.
     """
     done = serve(grid, *from_run_config(context.run_config))
     print(done.history, flush=True)
     print(f"\n{done.folder}: network.fsp holds the network in {done.network_bytes:,} bytes", flush=True)
+    if done.unanswered:
+        raise RunError(done.note)
 
 
 def serve(grid: Grid, experiment: Experiment, settings: FlowerSettings | None = None) -> Run:

@@ -22,7 +22,7 @@ import yaml
 
 from fedsparse.analysis.processes import ENDED, ctrl_c_is_ours, follow_caller
 from fedsparse.analysis.sweeps import Failed, attempt, collect, distinct, log_to_stderr, summary
-from fedsparse.errors import RunError, SettingError, TargetWarning
+from fedsparse.errors import RunError, RunWarning, SettingError
 from fedsparse.experiment import PRESETS, SETTINGS, Experiment, without_effect
 from fedsparse.federation import run
 from fedsparse.history import History
@@ -37,7 +37,7 @@ HYDRA = re.compile(r"[+~]*hydra[./]")
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run what the arguments describe; returns the exit code: 0 done, 1 some runs of a sweep failed."""
+    """Run what the arguments describe; returns the exit code: 0 done, 1 a run failed or had no answer."""
     line = CommandLine(argv, switches=(MULTIRUN, SHOW))
     hydra = [f"{name}={line.given.pop(name)}" for name in list(line.given) if HYDRA.match(name)]
     if hydra and not line.multirun:
@@ -47,15 +47,16 @@ def main(argv: Sequence[str]) -> int:
         print("\n".join(yaml.safe_dump(e.settings, sort_keys=False, allow_unicode=True) for e in experiments), end="")
         return 0
     if not line.multirun:
-        _print_run(_train(experiments[0]))
-        return 0
+        done = _train(experiments[0])
+        _print_run(done)
+        return int(done.unanswered)
     experiments = distinct(experiments)
     for experiment in experiments:
         with RunFolder(experiment):  # an unwritable or busy folder is refused before anything is launched
             pass
     outcomes = _launch(experiments, hydra)
     _print_comparison(outcomes, experiments[0])
-    return int(any(isinstance(o, Failed) for o in outcomes))
+    return int(any(isinstance(o, Failed) or o.unanswered for o in outcomes))
 
 
 def experiments_of(line: CommandLine) -> list[Experiment]:
@@ -87,7 +88,7 @@ def experiments_of(line: CommandLine) -> list[Experiment]:
 def _train(experiment: Experiment) -> Run:
     bar = sys.stderr.isatty()
     with warnings.catch_warnings(), nullcontext() if bar else log_to_stderr():
-        warnings.simplefilter("ignore", TargetWarning)  # the run's note is printed at the end
+        warnings.simplefilter("ignore", RunWarning)  # the run's note is printed at the end
         return run(experiment, progress=bar)
 
 
