@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-POWER = 1.0
+POWER = 2.0
 """Exponent of what has been learned, where λ follows it."""
 Term = Callable[[Tensor, Tensor, Tensor], Tensor | float]
 """A function of (θ, s, s₀), each (n,), to (n,) or to one number for all."""

@@ -68,7 +68,7 @@ def test_what_has_been_learned_is_nothing_at_chance_and_all_without_a_loss(class
     assert of(chance + loss) == 0
     assert of(0.0) == 1
     assert 0 <= of(loss + more) <= of(loss) <= 1
-    assert of(chance / 2) == pytest.approx(0.5)
+    assert of(chance / 2) == pytest.approx(1 / 4)
 
 
 def test_a_single_class_is_learned_to_begin_with_and_divides_by_nothing():
@@ -137,7 +137,7 @@ def test_a_target_is_approached_and_the_multiplier_follows_the_measured_rate(tin
 
 
 def followed(loss: float) -> float:
-    return max(0.0, 1 - loss / math.log(10))
+    return max(0.0, 1 - loss / math.log(10)) ** 2
 
 
 def test_lam_follows_the_loss_of_the_last_round_that_anybody_answered(tiny):

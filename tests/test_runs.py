@@ -43,7 +43,7 @@ def test_a_damaged_result_is_written_anew_from_the_checkpoint(tiny, name, size):
     whole = (first.folder / name).read_bytes()
     os.truncate(first.folder / name, size)
     again = run(tiny)
-    assert again.history.rows == first.history.rows
+    assert again.history.to_csv() == first.history.to_csv()
     assert (first.folder / name).read_bytes() == whole
     assert again.network_bytes == len((first.folder / "network.fsp").read_bytes())
 
@@ -66,7 +66,7 @@ def test_clients_that_hold_other_images_are_another_run(tiny, rounds):
     few, many = dealt(range(50), range(50, 60)), dealt(range(100), range(100, 200))
     two = tiny.replace(clients=2)
     first = run(two, client_backend=few)
-    assert run(two, client_backend=few).history.rows == first.history.rows
+    assert run(two, client_backend=few).history.to_csv() == first.history.to_csv()
     with pytest.raises(RunError, match="other images at its clients"):
         run(two.replace(rounds=rounds), client_backend=many)
     with pytest.raises(RunError, match="other images at its clients"):
@@ -77,8 +77,8 @@ def test_terms_of_the_federation_that_are_no_settings_are_compared(tiny):
     first = run(tiny, min_updates=4)
     with pytest.raises(RunError, match="with min_updates=4"):
         run(tiny)
-    assert run(tiny, min_updates=4).history.rows == first.history.rows
-    assert run(tiny.replace(seed=1)).history.rows == run(tiny.replace(seed=1), min_updates=1).history.rows, (
+    assert run(tiny, min_updates=4).history.to_csv() == first.history.to_csv()
+    assert run(tiny.replace(seed=1)).history.to_csv() == run(tiny.replace(seed=1), min_updates=1).history.to_csv(), (
         "one is none"
     )
 
@@ -150,7 +150,7 @@ def test_a_run_is_named_by_its_data_and_not_by_their_place(own, tmp_path, monkey
     for place in ("there", "there/", "./there", str(tmp_path / "there")):
         monkeypatch.setattr(Federation, "round", lambda self: pytest.fail("the run was done again"))
         again = run(own.replace(data_root=place))
-        assert (again.folder, again.history.rows) == (first.folder, first.history.rows)
+        assert (again.folder, again.history.to_csv()) == (first.folder, first.history.to_csv())
 
 
 def test_a_finished_run_is_opened_without_its_data_or_its_place(own, tmp_path):
@@ -160,7 +160,7 @@ def test_a_finished_run_is_opened_without_its_data_or_its_place(own, tmp_path):
     shutil.rmtree(tmp_path / "here")
     moved = done.folder.rename(tmp_path / "moved")
     opened = open_run(moved)
-    assert opened.history.rows == done.history.rows
+    assert opened.history.to_csv() == done.history.to_csv()
     assert opened.experiment == own.replace(out=tmp_path)
     assert opened.versions == done.versions
     assert np.array_equal(opened.parameters, federation.algorithm.parameters(federation.state))

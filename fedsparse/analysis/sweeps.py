@@ -194,11 +194,11 @@ def _named(experiment: Experiment, names) -> dict:
 def summary(outcomes: Sequence[Run | Failed]) -> "pandas.DataFrame":
     """One row per combination of the settings that differ, over its seeds.
 
-    Columns: how many `seeds` are done, and how many `failed`; `accuracy` of the expected network in the last round, mean
-    over seeds, and `±`, the half-width of its 95 % interval; that of `sampled` networks, and of the `threshold` network
-    that is shipped; all three on images held out for `validation`, where there are any; accuracy of the worst client;
-    measured rates of the last round with an answer; all megabytes both ways; rounds and megabytes to 90 % (and rounds
-    to 95 %) of the best accuracy that any run reached on the same task, NaN unless every seed reached it.
+    Columns: how many `seeds` are done, and how many `failed`; `accuracy` of the expected network in the last round,
+    mean over seeds, and `±`, the half-width of its 95 % interval; that of `sampled` networks, and of the `threshold`
+    network that is shipped; all three on images held out for `validation`, where there are any; accuracy of the worst
+    client; measured rates of the last round with an answer; all megabytes both ways; rounds and megabytes to 90 % (and
+    rounds to 95 %) of the best accuracy that any run reached on the same task, NaN unless every seed reached it.
     """
     import pandas
 
