@@ -40,8 +40,8 @@ class Regularizer:
 def learned(loss: Tensor, classes: int) -> Tensor:
     """What of a task has been learned, in [0, 1]: max(0, 1 − loss / ln C) ** POWER, for a mean cross-entropy in nats.
 
-    λ times this never collapses the mask: it is 0 at chance, where loss = ln C, and rises as the network learns; should
-    the mask begin to collapse, the loss rises and λ eases before anything is lost.
+    λ is multiplied by it, so that no mask collapses before anything is learned: it is 0 at chance, where loss = ln C,
+    and rises as the network learns; should the mask begin to collapse, the loss rises and λ eases.
     """
     return (1 - loss / log(max(classes, 2))).clamp(min=0) ** POWER
 
