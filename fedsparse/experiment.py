@@ -30,7 +30,7 @@ class Experiment:
 
     # fmt: off
     dataset: str = setting(
-        "digits", "digits (embedded), a torchvision set, or the <name> of your own <name>.npz", is_name=True)
+        "digits", "digits (embedded), a torchvision set, or NAME for a NAME.npz of your own", is_name=True)
     data_root: str = setting("data", "folder in which data sets are found, or downloaded to")
     train_size: int = setting(0, "training images to keep, drawn by seed; 0 keeps all", low=0)
     validation: float = setting(
@@ -78,12 +78,6 @@ class Experiment:
     lam_schedule: str = setting(
         "constant", "λ as it is; or times what has been learned, told by the mean loss of the last round, or by "
         "each client's own loss", choices=("constant", "server_loss", "client_loss"), only=FEDPM, only_if_lam=True)
-    lam_warmup: int = setting(
-        0, "rounds over which λ rises linearly from 0 to lam; 0 is lam from the first round", low=0, high=100_000,
-        only=FEDPM | {"lam_schedule": ("constant",)}, only_if_lam=True)
-    lam_delay: int = setting(
-        0, "rounds at λ = 0 before lam, or its warm-up, begins: the network learns first", low=0, high=100_000,
-        only=FEDPM | {"lam_schedule": ("constant",)}, only_if_lam=True)
     target_bpp: float = setting(
         0.0, "measured uplink, in bpp, that λ follows from lam on, by dual ascent; 0 leaves λ to lam", low=0, high=1,
         only=FEDPM)
@@ -139,10 +133,6 @@ class Experiment:
             raise SettingError(why)
         if self.cohort > self.clients:
             raise SettingError(f"cohort={self.cohort} is more than there are clients ({self.clients})")
-        for schedule in ("lam_warmup", "lam_delay"):
-            if self.target_bpp and getattr(self, schedule):
-                why = f"target_bpp={self.target_bpp:g} chooses λ by itself from lam on"
-                raise SettingError(f"{why}: it needs {schedule}=0")
         if self.target_bpp and self.codec == "packed":
             raise SettingError("target_bpp needs codec=context or shared: packed masks take 1 bpp whatever λ is")
         if self.algorithm in ("top_mask", "fed_mask") and not self.clip:
@@ -208,6 +198,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "paper-mnist": PAPER | {"dataset": "mnist", "model": "conv4"},
     "paper-cifar10": PAPER | {"dataset": "cifar10", "model": "conv6"},
     "paper-cifar100": PAPER | {"dataset": "cifar100", "model": "conv10", "rounds": 400},
+    "paper-emnist": PAPER | {"dataset": "emnist", "model": "conv4"},
 }
 """`paper-…`: network, rounds, batch and frozen constant of FedPM's published code; θ = ½ first as in 2309.10834."""
 

@@ -19,7 +19,7 @@ from fedsparse.entropy import Ledger
 from fedsparse.errors import RunError, RunWarning
 from fedsparse.evaluation import evaluate, three_accuracies
 from fedsparse.experiment import Experiment
-from fedsparse.history import ACCURACIES, COLUMNS, History
+from fedsparse.history import ACCURACIES, COLUMNS, HELD_OUT, History
 from fedsparse.population import WHOLE, ClientBackend, Clients, Population, sample_cohort, surviving_clients
 from fedsparse.run_folder import RunFolder
 from fedsparse.runs import Run, versions
@@ -110,7 +110,7 @@ class Federation:
         measured = evaluate(self.network, parameters, *self.test, *key, self.clients.label_counts)
         if len(self.validation[1]):
             held_out = three_accuracies(self.network, parameters, *self.validation, *key)[0]
-            measured |= {name.replace("accuracy", "accuracy_val"): value for name, value in held_out.items()}
+            measured |= {HELD_OUT[name]: value for name, value in held_out.items()}
         return measured
 
     def checkpoint(self) -> dict[str, Any]:

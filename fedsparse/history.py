@@ -33,6 +33,12 @@ COLUMNS = (
     "accuracy_val_threshold",
 )
 WHOLE = ("round", "uplink_bytes", "downlink_bytes", "cohort")
+HELD_OUT = {
+    "accuracy": "accuracy_val",
+    "accuracy_expected": "accuracy_val_expected",
+    "accuracy_threshold": "accuracy_val_threshold",
+}
+"""Accuracies on test images, and the same on images held out for validation."""
 ACCURACIES = tuple(name for name in COLUMNS if name.startswith("accuracy"))
 
 
@@ -83,7 +89,7 @@ class History(Sequence[Mapping[str, Any]]):
     def _shown(self) -> "pandas.DataFrame":
         table = self.frame.drop(columns=["cohort", "bpp_layer", "accuracy_client_mean", "lam_used"])
         short = {"accuracy": "sampled", "accuracy_expected": "expected", "accuracy_threshold": "threshold"}
-        held_out = {name.replace("accuracy", "accuracy_val"): f"{word}, validation" for name, word in short.items()}
+        held_out = {HELD_OUT[name]: f"{word}, validation" for name, word in short.items()}
         short |= held_out | {"accuracy_client_worst": "worst client"}
         table = table.drop(columns=[name for name in held_out if table[name].isna().all()])
         for name in table.columns:

@@ -20,6 +20,8 @@ from fedsparse.experiment import SETTINGS, Experiment
 
 RESULTS = ("config.yaml", "history.csv", "network.fsp")
 """The files beside the checkpoint, which has their checksums."""
+RETIRED = {"lam_warmup": 0, "lam_delay": 0}
+"""Settings that are no longer there, and the value with which a run is what it would be today."""
 
 
 class RunFolder:
@@ -118,14 +120,16 @@ def settings_in(folder: Path, checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     import yaml
 
     if "settings" in checkpoint:
-        return checkpoint["settings"]
-    try:
-        made = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        made = None
-    if not isinstance(made, dict):
-        raise RunError(f"{folder} does not say which settings its run has: restore its config.yaml, or move it away")
-    return made
+        made = checkpoint["settings"]
+    else:
+        try:
+            made = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            made = None
+        if not isinstance(made, dict):
+            why = "does not say which settings its run has"
+            raise RunError(f"{folder} {why}: restore its config.yaml, or move it away")
+    return {name: value for name, value in made.items() if name not in RETIRED or value != RETIRED[name]}
 
 
 def write_whole(file: Path, content: bytes | memoryview) -> None:

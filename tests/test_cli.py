@@ -69,11 +69,6 @@ def refused(tmp_path, monkeypatch, capfd):
         (["clients=5000"], "cannot be dealt to 5000 clients"),
         (["partition=classes", "classes_per_client=11"], "ask for at most 10"),
         (["partition=classes", "clients=4", "classes_per_client=2"], "8 of 10 classes"),
-        (["lam_warmup=5", "target_bpp=0.15"], "needs lam_warmup=0"),
-        (
-            ["lam=1", "lam_schedule=server_loss", "lam_warmup=5"],
-            "it belongs to lam_schedule=constant, not to server_loss",
-        ),
         (["lam_schedule=server_loss"], "λ is 0 in every round"),
         (["lam=1", "lam_schedule=loss"], "constant, server_loss, client_loss"),
         (["validation=1"], "0 to 0.9"),

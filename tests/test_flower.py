@@ -97,7 +97,7 @@ VARIANTS = [
     {"algorithm": "qsgd", "bits": 2},
     {"algorithm": "eden", "aggregation": "weighted"},
     {"algorithm": "sign_sgd", "cohort": 2},
-    {"aggregation": "beta", "prior_reset": 2, "lam": 1, "lam_warmup": 2, "rounds": 3},
+    {"aggregation": "beta", "prior_reset": 2, "lam": 1, "rounds": 3},
     {"lam": 20, "lam_schedule": "server_loss", "validation": 0.2, "dropout": 0.3, "rounds": 3},
     {"lam": 20, "lam_schedule": "client_loss", "target_bpp": 0.3},
 ]

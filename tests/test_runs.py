@@ -119,7 +119,16 @@ def test_in_a_folder_made_earlier_the_settings_are_compared_too(tiny):
     assert RunFolder(other).path == folder, "they shared a key"
     with pytest.raises(RunError, match=r"holds a run with lr=2\.5862"):
         run(other)
-    (folder / "config.yaml").unlink()
+    config, said = folder / "config.yaml", (folder / "config.yaml").read_text(encoding="utf-8")
+    config.write_text(f"{said}lam_warmup: 0\nlam_delay: 5\n", encoding="utf-8")
+    with pytest.raises(RunError, match=r"holds a run with lam_delay=5:"):
+        run(one)
+    config.write_text(f"{said}lam_warmup: 0\nlam_delay: 0\n", encoding="utf-8")
+    assert run(one).folder == folder, "settings that are gone, at the value that changes nothing"
+    checkpoint = read_checkpoint(folder)
+    del checkpoint["settings"]
+    torch.save(checkpoint, folder / "checkpoint")
+    config.unlink()
     with pytest.raises(RunError, match="does not say which settings its run has"):
         run(one)
 

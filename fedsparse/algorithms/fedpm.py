@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from fedsparse.aggregation import Aggregated, MaskAggregator, collect
-from fedsparse.algorithms.lambda_schedule import first_lam, next_lam
+from fedsparse.algorithms.lambda_schedule import next_lam
 from fedsparse.algorithms.state import State
 from fedsparse.client import Client, sample_upload, train
 from fedsparse.client_fast import FastTrainer
@@ -86,7 +86,7 @@ class FedPM:
         """θ = ½ everywhere (2309.10834), or the σ of a standard normal (the published FedPM code) in steps of 1/255."""
         e, n = self.experiment, self.layout.n
         votes = normal_votes(n, e.seed) if e.scores == "normal" else Votes(np.ones(n, np.int64), 2)
-        return FedPMState(0, votes, first_lam(e), rate=0.0, learned=float(e.lam_schedule != "server_loss"))
+        return FedPMState(0, votes, e.lam, rate=0.0, learned=float(e.lam_schedule != "server_loss"))
 
     def broadcast(self, state: FedPMState, client: int | None = None) -> bytes:
         """θ and λ for the coming round; or, if smaller, the masks since a θ that the client holds."""
@@ -114,7 +114,7 @@ class FedPM:
         masks, uplink, rejected = collect(updates, empty, min_updates)
         rate = mean_bpp(uplink.values(), self.layout.n)
         measures = {**masks.means(), "lam_used": broadcast.theta.lam}
-        lam, factor = next_lam(e, state.round + 1, state.lam, rate, state.rate, state.learned), state.learned
+        lam, factor = next_lam(e, state.lam, rate, state.rate, state.learned), state.learned
         if e.lam_schedule == "server_loss" and uplink:
             loss = torch.tensor(measures["loss"], dtype=torch.float64)
             factor = learned(loss, self.network.architecture.classes).item()

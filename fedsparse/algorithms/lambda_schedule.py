@@ -1,4 +1,4 @@
-"""The λ of each round: constant, warming up, or following a target rate; and why a target was not met."""
+"""The λ of each round, constant or following a target rate; and why a target was not met."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,37 +16,17 @@ TOLERANCE = 0.1
 """Share of the target within which it counts as met."""
 
 
-def first_lam(experiment: Experiment) -> float:
-    """λ of round 1. A controller begins at `lam`, mostly 0: a large λ collapses the mask before anything is learned."""
-    return experiment.lam if experiment.target_bpp else scheduled(experiment, 1)
-
-
-def next_lam(
-    experiment: Experiment, round: int, lam: float, rate: float, previous: float, learned: float = 1.0
-) -> float:
-    """λ of the round after `round`, before it is multiplied by what has been learned.
+def next_lam(experiment: Experiment, lam: float, rate: float, previous: float, learned: float = 1.0) -> float:
+    """λ of the next round, before it is multiplied by what has been learned; round 1 has the setting `lam`.
 
     Args:
-        lam: λ of `round`.
+        lam: λ of the last round.
         rate: mean size of its updates, in bpp measured; 0 if no client answered.
         previous: the same for the last earlier round in which a client answered; 0 if there is none.
-        learned: what λ was multiplied by in `round`: while λ is held back, the controller's integral is too.
+        learned: what λ was multiplied by in the last round: while λ is held back, the controller's integral is too.
     """
-    if not experiment.target_bpp:
-        return scheduled(experiment, round + 1)
-    return dual_step(lam, rate, previous or rate, experiment.target_bpp, learned) if rate else lam
-
-
-def scheduled(experiment: Experiment, round: int) -> float:
-    """λ of a round without a controller.
-
-    With w = `lam_warmup` and d = `lam_delay`, λ in round t is lam · min(1, max(0, t − 1 − d) / w); without a warm-up it
-    is lam as soon as t > d, and 0 before.
-    """
-    elapsed = max(0, round - 1 - experiment.lam_delay)
-    if experiment.lam_warmup:
-        return experiment.lam * min(1.0, elapsed / experiment.lam_warmup)
-    return experiment.lam if round > experiment.lam_delay else 0.0
+    target = experiment.target_bpp
+    return dual_step(lam, rate, previous or rate, target, learned) if target and rate else lam
 
 
 def dual_step(lam: float, rate: float, previous: float, target: float, gain: float = 1.0) -> float:

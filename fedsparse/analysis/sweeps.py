@@ -13,7 +13,7 @@ from fedsparse.analysis.processes import in_processes
 from fedsparse.errors import FedsparseError, RunError, RunWarning, SettingError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import run
-from fedsparse.history import COLUMNS, WHOLE
+from fedsparse.history import COLUMNS, HELD_OUT, WHOLE
 from fedsparse.run_folder import RunFolder, expanded, write_whole
 from fedsparse.runs import Run
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 NAMING = ("dataset", "model", "algorithm", "lam", "seed")
 """Settings that every table of runs names, whether they vary or not."""
-HELD_OUT = {
-    "validation": "accuracy_val_expected",
-    "validation_sampled": "accuracy_val",
-    "validation_threshold": "accuracy_val_threshold",
+VALIDATION = {
+    "validation": HELD_OUT["accuracy_expected"],
+    "validation_sampled": HELD_OUT["accuracy"],
+    "validation_threshold": HELD_OUT["accuracy_threshold"],
 }
 """Columns of `summary`, by column of `History`."""
 PROBLEM = (
@@ -221,7 +221,7 @@ def summary(outcomes: Sequence[Run | Failed]) -> "pandas.DataFrame":
             row |= {"accuracy": means.pop("accuracy"), "±": interval(facts["accuracy"])[1], **means}
         rows.append(row)
     table = pandas.DataFrame(rows).round(4)
-    return table.drop(columns=[name for name in HELD_OUT if name in table and table[name].isna().all()])
+    return table.drop(columns=[name for name in VALIDATION if name in table and table[name].isna().all()])
 
 
 def _task(experiment: Experiment) -> tuple:
@@ -239,7 +239,7 @@ def _facts(done: Run, best: float) -> dict[str, float]:
         "accuracy": frame["accuracy_expected"].iloc[-1],
         "sampled": frame["accuracy"].iloc[-1],
         "threshold": frame["accuracy_threshold"].iloc[-1],
-        **{name: frame[column].iloc[-1] for name, column in HELD_OUT.items()},
+        **{name: frame[column].iloc[-1] for name, column in VALIDATION.items()},
         "worst_client": frame["accuracy_client_worst"].iloc[-1],
         "bpp_uplink": frame["bpp_uplink"].where(frame["cohort"] > 0).ffill().fillna(0).iloc[-1],
         "bpp_downlink": frame["bpp_downlink"].iloc[-1],

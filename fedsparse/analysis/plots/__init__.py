@@ -11,13 +11,21 @@ from fedsparse.analysis.plots.pictures import (
     small_multiples,
     stacked,
 )
-from fedsparse.analysis.plots.runs import against_share, by_lam, by_round, communication_cost, points, tradeoff
+from fedsparse.analysis.plots.runs import (
+    against_share,
+    by_lam,
+    by_round,
+    communication_cost,
+    frontier,
+    points,
+    tradeoff,
+)
 from fedsparse.analysis.plots.style import LABELS, in_words
 from fedsparse.analysis.plots.wire import intervals, message_map
 
 __all__ = [
     "LABELS", "adopt", "against_share", "annotated_lines", "bound", "by_lam", "by_round", "communication_cost",
-    "cost_to_target", "curves", "heat_maps", "images", "in_words", "intervals", "label_counts", "lines", "log_lines",
-    "message_map", "partitions", "png", "points", "probabilities", "save", "show", "show_only", "small_multiples",
-    "spread", "stacked", "tradeoff",
+    "cost_to_target", "curves", "frontier", "heat_maps", "images", "in_words", "intervals", "label_counts", "lines",
+    "log_lines", "message_map", "partitions", "png", "points", "probabilities", "save", "show", "show_only",
+    "small_multiples", "spread", "stacked", "tradeoff",
 ]  # fmt: skip

@@ -68,15 +68,18 @@ def by_lam(last: pandas.DataFrame, columns: tuple[str, ...], title: str = "") ->
     return figure
 
 
-def tradeoff(table: pandas.DataFrame, title: str = "", seeds: str = "band") -> Figure:
+def tradeoff(
+    table: pandas.DataFrame, title: str = "", seeds: str = "band", accuracy: str = "accuracy_expected"
+) -> Figure:
     """Accuracy against all bytes so far in both directions, one panel per `panel`, one line per `line`.
 
     Args:
         table: as from `analysis.sweeps.collect`, with columns `panel` and `line`; lines are means over seeds, bands
             their range, each marker an evaluation.
         seeds: "lines" for one line per seed, as in `by_round`.
+        accuracy: the column of accuracies.
     """
-    drawn = "panel", "line", "round", "megabytes_up", "megabytes_down", "accuracy_expected"
+    drawn = "panel", "line", "round", "megabytes_up", "megabytes_down", accuracy
     _check(table, *drawn, *["seed"] * (seeds == "lines"))
     table = table.assign(megabytes=table["megabytes_up"] + table["megabytes_down"])
     names, lines = table["panel"].unique(), table["line"].unique()
@@ -89,7 +92,7 @@ def tradeoff(table: pandas.DataFrame, title: str = "", seeds: str = "band") -> F
             mine = table[(table["panel"] == panel) & (table["line"] == line)]
             each = [mine] if seeds == "band" else [one for _, one in mine.groupby("seed")]
             for i, part in enumerate(each or [mine]):  # a line without runs in this panel has its name in the legend
-                x, y = part.groupby("round")["megabytes"].mean(), part.groupby("round")["accuracy_expected"]
+                x, y = part.groupby("round")["megabytes"].mean(), part.groupby("round")[accuracy]
                 label = line if i == 0 else None
                 _mean_and_range(axes, x, y, color=colour, marker=marker, linewidth=1.2, label=label)
         axes.set(title=panel, xscale="log", ylim=(0, 1.02))
@@ -98,7 +101,33 @@ def tradeoff(table: pandas.DataFrame, title: str = "", seeds: str = "band") -> F
     else:
         common_legend(figure)
     figure.supxlabel("megabytes so far: all clients, both directions")
-    figure.supylabel("accuracy, expected network")
+    figure.supylabel(LABELS[accuracy])
+    return figure
+
+
+def frontier(table: pandas.DataFrame, columns: Sequence[str], title: str = "", chance: float | None = None) -> Figure:
+    """One panel per column of accuracies, against the entropy of the sent masks in the last round: one dot per run.
+
+    Args:
+        table: one row per run, with `lam`, which is written beside the dots, and `line`, which tells methods apart.
+        chance: a level to mark with a dotted line.
+    """
+    _check(table, "lam", "line", "bpp_entropy", *columns)
+    figure, row = panels(len(columns), 4.6 * len(columns), 4.0, title, sharey=True)
+    for axes, column in zip(row, columns, strict=True):
+        looks = zip(table["line"].unique(), OKABE_ITO, MARKERS, strict=False)
+        for line, colour, marker in looks:
+            mine = table[table["line"] == line]
+            axes.scatter(mine["bpp_entropy"], mine[column], color=colour, marker=marker, s=30, alpha=0.8, label=line)
+            for lam, of in mine[mine["lam"] > 0].groupby("lam"):
+                place = of["bpp_entropy"].mean(), of[column].max()
+                axes.annotate(
+                    f"{lam:g}", place, (0, 6), textcoords="offset points", fontsize=8, color=colour, ha="center"
+                )
+        if chance is not None:
+            axes.axhline(chance, color="black", linewidth=1, linestyle=":")
+        axes.set(xlabel=LABELS["bpp_entropy"], ylabel=LABELS.get(column, column), ylim=(0, 1.05), xlim=(-0.02, 1.05))
+    common_legend(figure, "outside lower center", ncols=table["line"].nunique())
     return figure
 
 

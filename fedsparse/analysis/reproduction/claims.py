@@ -1,88 +1,122 @@
-"""The papers' claims, each set beside what the record says: reached, not reached, undecided or not run.
+"""The papers' claims, and what we add to them, each set beside what the record says.
 
 The papers' result tables could not be read. A claim comes from an abstract or an introduction, or from a summary, which
 may be wrong; which of them it is stands beside it. The words are ours, in `page.md`.
+
+A verdict uses 95 % intervals over seeds (Student's t): *reached* if the whole interval is on the right side, *not
+reached* if it is on the wrong one, *undecided* otherwise, and where there is one seed.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import product
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedsparse.analysis.reproduction import tables
 from fedsparse.analysis.reproduction.plan import (
     BASELINES,
-    CASES,
-    DATASETS,
     METHODS,
     PARTITIONS,
     SCALES,
+    SCHEDULES,
     TITLES,
+    TOLERANCE,
     planned,
+    schedule,
 )
 from fedsparse.analysis.reproduction.record import Record
-from fedsparse.analysis.reproduction.tables import Pair, digest, pair
-from fedsparse.analysis.reproduction.template import fill
+from fedsparse.analysis.reproduction.tables import Comparison, at_chance, comparisons, digest, spread
 from fedsparse.analysis.sweeps import interval
 
-SAVINGS = {"mnist": 0.8, "cifar10": 0.31, "cifar100": 0.31, "mnist-warm-up": 0.8, "cifar10-delay": 0.31}
+if TYPE_CHECKING:
+    import pandas
+
+SAVINGS = {"mnist": 0.8, "cifar10": 0.31, "cifar100": 0.31}
 """Bits per parameter of entropy that regularized training is to save at least (CIFAR: 0.31 to 0.52)."""
+LOST = {"sampled": "accuracy", "thresholded": "accuracy_threshold"}
+"""The networks that may lose at most a point: what FedPM's code evaluates, and what is shipped."""
 
 
 class Verdict(NamedTuple):
-    """What a record says: reached, reached in the last round, not reached, undecided or not run; and why."""
+    """What a record says: reached, not reached, undecided or not run; and why."""
 
     word: str
     numbers: str = ""
-    details: str = ""
 
 
 class Claim(NamedTuple):
-    """A claim of one of the papers, and how a record is asked for it."""
+    """A claim, and how a record is asked for it."""
 
     name: str
     """Of its words in `page.md`; claims of one name share a row of the summary."""
     source: str
     data: str
-    part: str
-    """The runs that decide it."""
+    runs: tuple[str, str]
+    """Part and data set of the runs that decide it; an empty one is every data set."""
     judge: Callable[[Record, str], Verdict | None]
 
     def verdict(self, record: Record, scale: str) -> Verdict:
         """What the record says at this scale."""
-        todo = f"`scale={scale} part={self.part}` {'takes a GPU' if scale == 'paper' else 'is still to be done'}"
-        return self.judge(record, scale) or Verdict("not run", details=todo)
+        part, dataset = self.runs
+        if not any(of == part and dataset in ("", name) for of, name, *_ in schedule(scale, {})):
+            return Verdict("not run", "not in the plan of this scale")
+        todo = f"`scale={scale} part={part}{f' dataset={dataset}' * bool(dataset)}`"
+        return self.judge(record, scale) or Verdict("not run", todo)
 
 
 def claims() -> Iterator[Claim]:
     """The claims that a run can decide."""
-    yield Claim("one bit", "FedPM, abstract", "all data sets", "lambda", _below_one_bit)
-    yield Claim("small network", "FedPM, introduction", "all data sets", "lambda", _small_network)
-    for dataset in DATASETS:
-        judge, part = partial(_beats_baselines, dataset=dataset), f"baselines dataset={dataset}"
-        yield Claim("baselines", "FedPM, abstract", f"{TITLES[dataset]}, iid", part, judge)
-    for partition, (case, dataset) in product(PARTITIONS, CASES.items()):
-        iid, late = partition == "iid", case not in DATASETS
-        name = "non-iid" if not iid else "late λ" if late else case
-        source = "regularized, a summary" + (", but our schedule" if late else "")
-        part = f"{'pairs' if iid else 'non-iid'} dataset={dataset}"
-        judge = partial(_saving, case=case, partition=partition)
-        yield Claim(name, source, f"{TITLES[case]}, {partition}", part, judge)
-    yield Claim("sparser", "regularized, abstract", "all data sets, iid", "pairs", _sparser)
-    yield Claim("five times", "regularized, abstract", "all data sets, iid", "pairs", _five_times)
+    yield Claim("one bit", "FedPM, abstract", "all data sets", ("pairs", ""), _below_one_bit)
+    yield Claim("small network", "FedPM, introduction", "all data sets", ("pairs", ""), _small_network)
+    for dataset in ("mnist", "cifar10"):
+        judge = partial(_beats_baselines, dataset=dataset)
+        yield Claim("baselines", "FedPM, abstract", f"{TITLES[dataset]}, iid", ("baselines", dataset), judge)
+    for name, dataset in product(("constant", "server_loss"), SAVINGS):
+        judge = partial(_saving, dataset=dataset, name=name)
+        source = "regularized, a summary" + (", but our λ" if name != "constant" else "")
+        yield Claim(f"saving, {name}", source, f"{TITLES[dataset]}, iid", ("pairs", dataset), judge)
+    for dataset in ("mnist", "cifar10"):
+        judge = partial(_no_collapse, dataset=dataset)
+        yield Claim("collapse", "ours", f"{TITLES[dataset]}, iid", ("lambda", dataset), judge)
+    for partition, name in product(list(PARTITIONS)[1:], ("server_loss", "client_loss")):
+        judge = partial(_non_iid, partition=partition, name=name)
+        yield Claim("non-iid", "ours", f"MNIST, {partition}, λ {SCHEDULES[name]}", ("non-iid", "mnist"), judge)
+    yield Claim("sparser", "regularized, abstract", "all data sets, iid", ("pairs", ""), _sparser)
+    yield Claim("five times", "regularized, abstract", "all data sets, iid", ("pairs", ""), _five_times)
 
 
-def survives(found: Pair, case: str) -> str:
-    """What a `Pair` says of the claimed saving, in entropy and in measured bytes, in words."""
-    if not found.equal:
-        plain, sparse = (_list(table["percent"], 1) for table in (found.plain, found.sparse))
-        entropy, uplink = (_list(found.saved[column], 3) for column in ("bpp_entropy", "bpp_uplink"))
-        return fill("unequal accuracy", pair=found, plain=plain, sparse=sparse, entropy=entropy, uplink=uplink)
-    means = {name: getattr(found, name).mean(numeric_only=True) for name in ("plain", "sparse", "saved")}
-    columns = {"entropy": "bpp_entropy", "bytes": "bpp_uplink"}
-    where = " and ".join(name for name, column in columns.items() if means["saved"][column] >= SAVINGS[case])
-    verdict = fill(f"saving in {where or 'neither'}", claimed=SAVINGS[case])
-    return fill("equal accuracy", pair=found, verdict=verdict, **means)
+def at_least(values: "pandas.Series", bound: float) -> str:
+    """Whether the mean that these values are drawn from is at least this, by its 95 % interval."""
+    mean, half = interval(values)
+    if half != half:
+        return "undecided"
+    return "reached" if round(mean - half, 9) >= bound else "not reached" if mean + half < bound else "undecided"
+
+
+def both(*words: str) -> str:
+    """The verdict on several conditions together."""
+    return next((word for word in ("not reached", "undecided") if word in words), "reached")
+
+
+def equal_accuracy(found: Comparison) -> str:
+    """Whether at most a point is lost, by sampled and by thresholded networks; a collapsed seed loses more."""
+    if not found.learned:
+        return "undecided"
+    if found.collapsed:
+        return "not reached"
+    return both(*(at_least(found.difference(column), -TOLERANCE) for column in LOST.values()))
+
+
+def differences(found: Comparison) -> str:
+    """What a method saves and loses against FedPM, in words: means and intervals; by seed where one has collapsed."""
+    by_seed = found.collapsed > 0
+    entropy, late = (spread(-found.difference(f"bpp_entropy{of}"), 3, by_seed) for of in ("", "_late"))
+    lost = [f"{name} {spread(100 * found.difference(c), 1, by_seed, '+')}" for name, c in LOST.items()]
+    collapsed = f", {found.collapsed} at chance" * by_seed
+    return (
+        f"{entropy} bpp of entropy saved in the last round, {late} over all rounds after the tenth; accuracy "
+        f"{', '.join(lost)} points ({found.method}; seeds {', '.join(map(str, found.sparse['seed']))}{collapsed})"
+    )
 
 
 def _below_one_bit(record: Record, scale: str) -> Verdict | None:
@@ -91,8 +125,8 @@ def _below_one_bit(record: Record, scale: str) -> Verdict | None:
     worst, highest = runs.loc[runs["uplink_highest"].idxmax()], runs["bpp_uplink"].max()
     return Verdict(
         "reached" if highest < 1 else "not reached",
-        f"at most {highest:.3f} bpp measured in the last round of {len(runs)} runs",
-        f"in the most expensive round, header included, {worst['uplink_highest']:.4f} (`{digest(worst['key'])}`)",
+        f"at most {highest:.3f} bpp measured in the last round of {len(runs)} runs; in the most expensive round, "
+        f"header included, {worst['uplink_highest']:.4f} (`{digest(worst['key'])}`)",
     )
 
 
@@ -102,90 +136,90 @@ def _small_network(record: Record, scale: str) -> Verdict | None:
     factors = 4 * runs["parameters"] / runs["network_bytes"]
     return Verdict(
         "reached" if factors.min() >= 32 else "not reached",
-        f"at least {factors.min():.2f} times in {len(runs)} runs, header and seed included",
-        f"the largest network is that of `{digest(runs['key'][factors.idxmin()])}`",
+        f"at least {factors.min():.2f} times in {len(runs)} runs, header and seed included "
+        f"(`{digest(runs['key'][factors.idxmin()])}`)",
     )
 
 
 def _plain(record: Record, scale: str) -> Any:
     """FedPM's runs of the plan, λ = 0, all partitions; None without any."""
     plain = planned(record, scale).query("done and part != 'ablation' and algorithm == 'fedpm' and lam == 0")
-    return None if plain.empty else record.runs[record.runs["key"].isin(plain["key"])]
+    return None if plain.empty else plain.drop_duplicates("key")
 
 
 def _beats_baselines(record: Record, scale: str, dataset: str) -> Verdict | None:
-    little = [METHODS[method] for method in ("fedpm", *BASELINES[:2])]
-    rows = [row for row in tables.methods(record, scale, dataset).to_dict("records") if row["method"] in little]
-    if len(rows) < 2 or rows[0]["method"] != METHODS["fedpm"]:
-        return None
-    good = rows[0]["accuracy"] > max(row["accuracy"] for row in rows[1:])
-    said = [f"{r['method']} {_spread(r['accuracy'], r['±'], 1)} % at {r['up (bpp)']:.3f} bpp up" for r in rows]
-    seeds = ", ".join(str(row["seeds"]) for row in rows)
-    return Verdict("reached" if good else "not reached", f"{'; '.join(said)} ({seeds} seeds)")
+    runs = tables.compared(record, scale, dataset).query("done").set_index("seed")
+    plain = runs[runs["method"] == METHODS["fedpm"]]
+    words, said = [], []
+    for name in BASELINES[:2]:
+        baseline = runs[runs["algorithm"] == name]
+        if len(difference := (plain["accuracy"] - baseline["accuracy"]).dropna()):
+            words.append(at_least(difference, 0.0))
+            up = " against ".join(f"{of['bpp_uplink'].mean():.3f}" for of in (plain, baseline))
+            points = f"{spread(100 * difference, 1, sign='+')} points against {METHODS[name]}"
+            said.append(f"sampled networks {points} at {up} bpp up ({len(difference)} seeds)")
+    return Verdict(both(*words), "; ".join(said)) if said else None
 
 
-def _saving(record: Record, scale: str, case: str, partition: str) -> Verdict | None:
-    if (found := pair(record, scale, case, partition)) is None:
+def _found(record: Record, scale: str, dataset: str, partition: str, name: str) -> Comparison | None:
+    every = comparisons(record, scale, dataset, partition)
+    return next((found for found in every if found.sparse["lam_schedule"].iloc[0] == name), None)
+
+
+def _saving(record: Record, scale: str, dataset: str, name: str) -> Verdict | None:
+    if (found := _found(record, scale, dataset, "iid", name)) is None:
         return None
-    saved = {name: _mean(values, 3) for name, values in found.saved.items() if str(name).startswith("bpp")}
-    by_seed = f" (by seed {_list(-found.saved['percent'], 1, '+')})" if len(found.seeds) > 1 else ""
-    accuracy = f"accuracy {_mean(-found.saved['percent'], 1, '+')} points{by_seed}"
-    case_seeds = f"at λ = {found.lam:g}, {len(found.seeds)} of {SCALES[scale].seeds} seeds"
-    fedpm = f"FedPM has {found.plain['percent'].mean():.1f} %"
-    if not found.equal:
-        details = f"{fedpm}; entropy saved, by seed, {_list(found.saved['bpp_entropy'], 3)} bpp"
-        if found.learned:
-            collapsed = int((found.sparse["percent"] <= found.twice_chance).sum())
-            said = f", of which {collapsed} collapsed to chance" if collapsed else ""
-            return Verdict("not reached", f"{accuracy} {case_seeds}{said}", details)
-        return Verdict("undecided", f"FedPM itself has not learned; {accuracy} {case_seeds}", details)
-    last, overall = (found.saved[c].mean() >= SAVINGS[case] for c in ("bpp_entropy", "bpp_entropy_overall"))
-    return Verdict(
-        "reached" if last and overall else "reached in the last round" if last else "not reached",
-        f"{saved['bpp_entropy']} bpp of entropy saved in the last round, {saved['bpp_entropy_overall']} over all "
-        f"rounds; {accuracy} {case_seeds}",
-        f"{fedpm}; in measured bytes {saved['bpp_uplink']} bpp saved up, {saved['bpp_uplink_overall']} over all rounds",
-    )
+    saved = (at_least(-found.difference(f"bpp_entropy{of}"), SAVINGS[dataset]) for of in ("", "_late"))
+    return Verdict(both(equal_accuracy(found), *saved), differences(found))
+
+
+def _no_collapse(record: Record, scale: str, dataset: str) -> Verdict | None:
+    runs = planned(record, scale).query("part == 'lambda' and data == @dataset")
+    done = runs[runs["done"]]
+    plain, adaptive = done[done["lam"] == 0], done[(done["lam"] > 0) & (done["lam_schedule"] == "server_loss")]
+    constant = done[(done["lam"] > 0) & (done["lam_schedule"] == "constant")]
+    if adaptive.empty or plain.empty:
+        return None
+    lost = [f"{words}: {at_chance(of).sum()} of {len(of)}" for words, of in
+            (("adaptive", adaptive), ("constant", constant), ("λ = 0", plain)) if len(of)]  # fmt: skip
+    lams = f"{adaptive['lam'].min():g} to {adaptive['lam'].max():g}, {adaptive['seed'].nunique()} seeds"
+    numbers = f"at chance at the end, λ from {lams}: {', '.join(lost)}"
+    collapsed = adaptive[at_chance(adaptive) & ~adaptive["seed"].isin(plain["seed"][at_chance(plain)])]
+    todo = runs[~runs["done"] & (runs["lam_schedule"] == "server_loss")]
+    return Verdict("not reached" if len(collapsed) else "undecided" if len(todo) else "reached", numbers)
+
+
+def _non_iid(record: Record, scale: str, partition: str, name: str) -> Verdict | None:
+    if (found := _found(record, scale, "mnist", partition, name)) is None:
+        return None
+    return Verdict(equal_accuracy(found), differences(found))
+
+
+def _every(record: Record, scale: str) -> dict[tuple[str, str], Comparison]:
+    """Iid comparisons by data set and method."""
+    return {(d, f.method): f for d in SCALES[scale].by_dataset for f in comparisons(record, scale, d)}
 
 
 def _sparser(record: Record, scale: str) -> Verdict | None:
-    if not (every := _pairs(record, scale)):
+    if not (every := _every(record, scale)):
         return None
+    words, said = [], []
+    for (dataset, method), found in every.items():
+        words.append(both(equal_accuracy(found), at_least(-found.difference("density"), 0.0)))
+        ones = [spread(100 * table["density"], 1, found.collapsed > 0) for table in (found.plain, found.sparse)]
+        said.append(f"{TITLES[dataset]}: {ones[0]} % ones, {ones[1]} % with {method} (**{words[-1]}**)")
     fewest = min(found.plain["density"].min() for found in every.values())
-    ones = {c: [100 * t["density"].mean() for t in (f.plain, f.sparse)] for c, f in every.items() if f.equal}
-    good = fewest >= 0.4 and any(sparse < plain for plain, sparse in ones.values())
-    shares = [f"{TITLES[case]} {plain:.1f} % and {sparse:.1f} %" for case, (plain, sparse) in ones.items()]
-    said = f"ones in FedPM's masks and in regularized ones, at equal accuracy: {'; '.join(shares) or 'none'}"
-    return Verdict("reached" if good else "not reached", said, f"FedPM's fewest ones {100 * fewest:.1f} %")
+    word = next((w for w in ("reached", "undecided") if w in words), "not reached")
+    return Verdict(word if fewest >= 0.4 else "not reached", "; ".join(said))
 
 
 def _five_times(record: Record, scale: str) -> Verdict | None:
-    if not (every := _pairs(record, scale)):
+    if not (every := _every(record, scale)):
         return None
-    factors = {case: found.factor for case, found in every.items() if found.equal}
-    good = any(case in DATASETS and factor["bpp_entropy"] >= 5 for case, factor in factors.items())
-    words = "{} {:.1f} in entropy, {:.1f} in measured bytes up"
-    last, overall = (
-        "; ".join(words.format(TITLES[c], f[f"bpp_entropy{over}"], f[f"bpp_uplink{over}"]) for c, f in factors.items())
-        for over in ("", "_overall")
-    )
-    ours = ". A λ that starts late is our schedule and does not count" if set(factors) - set(DATASETS) else ""
-    said = f"factors in the last round, at equal accuracy: {last or 'none'}{ours}"
-    return Verdict("reached" if good else "not reached", said, f"over all rounds: {overall}" if overall else "")
-
-
-def _pairs(record: Record, scale: str) -> dict[str, Pair]:
-    """By case, iid."""
-    return {case: found for case in CASES if (found := pair(record, scale, case))}
-
-
-def _mean(by_seed: Iterable[float], digits: int, sign: str = "") -> str:
-    return _spread(*interval(list(by_seed)), digits, sign)
-
-
-def _spread(mean: float, half: float, digits: int, sign: str = "") -> str:
-    return f"{mean:{sign}.{digits}f}" + ("" if half != half else f" ± {half:.{digits}f}")
-
-
-def _list(by_seed: Iterable[float], digits: int, sign: str = "") -> str:
-    return ", ".join(f"{value:{sign}.{digits}f}" for value in by_seed)
+    words, said = [], []
+    for (dataset, method), found in every.items():
+        factors = {c: found.plain[c] / found.sparse[c] for c in ("bpp_entropy", "bpp_uplink")}
+        words.append(both(equal_accuracy(found), at_least(factors["bpp_entropy"], 5.0)))
+        entropy, up = (spread(factor, 1, found.collapsed > 0) for factor in factors.values())
+        said.append(f"{TITLES[dataset]}, {method}: {entropy} in entropy, {up} in measured bytes up (**{words[-1]}**)")
+    return Verdict(next((w for w in ("reached", "undecided") if w in words), "not reached"), "; ".join(said))

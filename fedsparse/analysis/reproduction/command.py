@@ -18,7 +18,7 @@ import torch
 
 from fedsparse.analysis.processes import in_processes
 from fedsparse.analysis.reproduction.listing import listing
-from fedsparse.analysis.reproduction.plan import DATASETS, PARTS, SCALE_TITLES, SCALES, chosen_lams, members
+from fedsparse.analysis.reproduction.plan import PARTS, SCALE_TITLES, SCALES, TITLES, chosen_lams, members
 from fedsparse.analysis.reproduction.record import FOLDER, Record, rounds_done, sign, signature
 from fedsparse.analysis.sweeps import Failed, attempt_all
 from fedsparse.errors import RunError, SettingError
@@ -39,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     line = CommandLine(argv, switches=("--list", "--page"))
     scale, jobs = ("paper", 1) if torch.cuda.is_available() else ("small", -1)
     scale, jobs = line.option("scale", scale, SCALES), line.option("jobs", jobs)
-    part, dataset = line.option("part", ALL, [*PARTS, ALL]), line.option("dataset", ALL, [*DATASETS, ALL])
+    part, dataset = line.option("part", ALL, [*PARTS, ALL]), line.option("dataset", ALL, [*TITLES, ALL])
     places = {"data_root": line.option("data_root", "data"), "out": line.option("out", "runs/paper")}
     line.settings()
     if len(line.switches) > 1:
@@ -73,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
 
 def details() -> str:
     """For the help: what can be chosen."""
-    lines = [f"scale: {', '.join(SCALES)}", f"dataset: {', '.join(DATASETS)}", "part, in this order:"]
+    lines = [f"scale: {', '.join(SCALES)}", f"dataset: {', '.join(TITLES)}", "part, in this order:"]
     return "\n".join([*lines, *(f"  {name:<12}{title}" for name, title in PARTS.items())])
 
 
@@ -85,7 +85,7 @@ def _run(part: str, missing: Sequence[Experiment], record: Record, jobs: int, fa
             last = outcome.history.last
             rates = {"entropy": last["bpp_entropy"], "uplink": last["bpp_uplink"]}
             measured = ", ".join(f"{words} {rate:.3f} bpp" for words, rate in rates.items() if not math.isnan(rate))
-            print(f"{part}: {outcome.experiment.key}: accuracy {last['accuracy_expected']:.3f}, {measured}", flush=True)
+            print(f"{part}: {outcome.experiment.key}: accuracy {last['accuracy']:.3f}, {measured}", flush=True)
         else:
             failed.setdefault(outcome.why, []).append(outcome.experiment.key)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from fedsparse.analysis.reproduction.plan import CASES, PARTS, TITLES, change_of, chosen_lams, title_of
+from fedsparse.analysis.reproduction.plan import PARTS, SCALES, TITLES, change_of, chosen_lams, title_of
 from fedsparse.analysis.reproduction.record import Record, rounds_done
 from fedsparse.experiment import Experiment
 
@@ -32,8 +32,9 @@ def listing(scale: str, members: Mapping[str, Sequence[Experiment]], record: Rec
         known = [f"about {sum(timed):.0f} minutes of one process for {len(timed)}"] if timed else []
         unknown = [f"{len(left) - len(timed)} like which none has been timed"] if len(timed) < len(left) else []
         lines[-1] += f"; left: {', and '.join(known + unknown)}"
-    if waiting := [TITLES[case] for case in CASES if case not in chosen_lams(scale, record)]:
-        lines.append(f"more regularized runs on {', '.join(waiting)} follow when the λ grid there is done")
+    if len(chosen_lams(scale, record)) < len(SCALES[scale].lams):
+        grid = " and ".join(TITLES[dataset] for dataset in SCALES[scale].grid)
+        lines.append(f"more regularized runs follow when the λ grid on {grid} is done")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from fedsparse.analysis import plots
 from fedsparse.analysis.reproduction import tables
-from fedsparse.analysis.reproduction.plan import CASES, DATASETS, PARTITIONS, SCALE_TITLES, SCALES, TITLES
+from fedsparse.analysis.reproduction.plan import PARTITIONS, SCALE_TITLES, SCALES, TITLES, planned
 from fedsparse.analysis.reproduction.record import Record
 from fedsparse.analysis.reproduction.template import fill
 
@@ -21,66 +21,87 @@ class Picture(NamedTuple):
     caption: str
 
 
-def pictures(record: Record, scale: str, case: str) -> list[Picture]:
+def pictures(record: Record, scale: str, dataset: str) -> list[Picture]:
     """Those for which the runs are there."""
-    return [picture for make in (curves, communication_cost) if (picture := make(record, scale, case))]
+    every = frontier, curves, communication_cost
+    return [picture for make in every if (picture := make(record, scale, dataset))]
 
 
-def curves(record: Record, scale: str, case: str) -> Picture | None:
-    """Accuracy, entropy and measured uplink by round of FedPM and the chosen λ, iid; None before both are there."""
-    found = tables.pair(record, scale, case)
-    if not found:
+def frontier(record: Record, scale: str, dataset: str) -> Picture | None:
+    """Accuracy against entropy in the last round, one dot per run of the λ grid; None before there are two λ."""
+    runs = planned(record, scale).query("done and part == 'lambda' and data == @dataset")
+    if runs["lam"].nunique() < 2:
         return None
-    rounds = record.rounds([*found.plain["experiment"], *found.sparse["experiment"]])
-    columns = ("accuracy_expected", "bpp_entropy", "bpp_uplink")
-    title = f"{TITLES[case]}, {SCALE_TITLES[scale]}: FedPM and λ = {found.lam:g}"
-    plain, sparse = ({c: ", ".join(f"{v:.2f}" for v in t[c]) for c in columns} for t in (found.plain, found.sparse))
-    ends = "; ".join(f"{plots.LABELS[c]} {plain[c]} and {sparse[c]}" for c in columns)
+    named = runs["lam_schedule"].map(tables.plan.SCHEDULES).radd("λ ").where(runs["lam"] > 0, "λ = 0")
+    runs = runs.assign(line=named)
+    title = f"{TITLES[dataset]}, {SCALE_TITLES[scale]}: every run of the λ grid"
+    columns = ("accuracy", "accuracy_threshold")
+    ends = "; ".join(
+        f"{row['method']}: {row['sampled']} % and {row['threshold']} % at {row['entropy (bpp)']} bpp"
+        for row in tables.lam_grid(record, scale, dataset).to_dict("records")
+    )
     return Picture(
-        f"paper-{scale}-{case}",
-        lambda: plots.by_round(rounds, columns, title=title, seeds="lines"),
-        fill("curves: alt", lam=found.lam, ends=ends),
-        _caption(scale, case, f"seeds {found.seeds}, one line each"),
+        f"paper-{scale}-{dataset}-grid",
+        lambda: plots.frontier(runs, columns, title=title, chance=1 / tables.plan.classes_of(dataset)),
+        fill("frontier: alt", ends=ends),
+        _caption(scale, dataset, f"seeds {', '.join(map(str, sorted(runs['seed'].unique())))}, one dot per run"),
     )
 
 
-def communication_cost(record: Record, scale: str, case: str) -> Picture | None:
-    """Accuracy against all bytes, all methods on a data set, one panel per partition in which a baseline was run.
+def curves(record: Record, scale: str, dataset: str) -> Picture | None:
+    """Accuracies, entropy and measured uplink by round of FedPM and the chosen λ, iid; None before two are there."""
+    if not (found := tables.comparisons(record, scale, dataset)):
+        return None
+    methods = {"FedPM": found[0].plain, **{f.method: f.sparse for f in found}}
+    rounds = record.rounds([e for table in methods.values() for e in table["experiment"]])
+    rounds = rounds.assign(method=rounds["key"].map({k: name for name, t in methods.items() for k in t["key"]}))
+    columns = ("accuracy", "accuracy_threshold", "bpp_entropy", "bpp_uplink")
+    ends = "; ".join(
+        f"{name}: " + ", ".join(f"{plots.LABELS[c]} {tables.spread(table[c], 2, by_seed=True)}" for c in columns)
+        for name, table in methods.items()
+    )
+    seeds = ", ".join(map(str, found[0].plain["seed"]))
+    return Picture(
+        f"paper-{scale}-{dataset}",
+        lambda: plots.by_round(
+            rounds, columns, by="method", title=f"{TITLES[dataset]}, {SCALE_TITLES[scale]}", seeds="lines"
+        ),
+        fill("curves: alt", ends=ends),
+        _caption(scale, dataset, f"seeds {seeds}, one line each"),
+    )
 
-    None without one, and for a case with a late λ: its lines are in the figure of its data set.
-    """
+
+def communication_cost(record: Record, scale: str, dataset: str) -> Picture | None:
+    """Accuracy against all bytes, all methods on a data set, one panel per partition; None with one method alone."""
     import pandas
 
-    if case not in DATASETS:
-        return None
-    cases = [other for other, dataset in CASES.items() if dataset == case]
     panels, ends = [], []
     for partition in PARTITIONS:
-        every = [tables.compared(record, scale, c, partition).query("done") for c in cases]
-        runs = pandas.concat(every).drop_duplicates("key")
-        if runs["algorithm"].nunique() < 2:
+        runs = tables.compared(record, scale, dataset, partition).query("done").drop_duplicates("key")
+        if runs["method"].nunique() < 2:
             continue
-        rounds = record.rounds(list(runs["experiment"])).merge(runs[["key", "line"]], on="key")
-        panels.append(rounds.assign(panel=partition))
-        for line, of in runs.groupby("line", sort=False):
-            reached = ", ".join(f"{accuracy:.1f}" for accuracy in of["percent"])
+        rounds = record.rounds(list(runs["experiment"])).merge(runs[["key", "method"]], on="key")
+        panels.append(rounds.assign(panel=partition, line=rounds["method"]))
+        for method, of in runs.groupby("method", sort=False):
+            reached = tables.spread(100 * of["accuracy"], 1, by_seed=True)
             megabytes = (of["megabytes_up"] + of["megabytes_down"]).mean()
-            ends.append(f"{partition}, {line}: {reached} % at {megabytes:.0f} MB")
+            ends.append(f"{partition}, {method}: {reached} % at {megabytes:.0f} MB")
     if not panels:
         return None
     table = pandas.concat(panels)
     for way in ("up", "down"):
         table[f"megabytes_{way}"] = table.groupby("key")[f"{way}link_bytes"].cumsum() / 1e6
-    title = f"{TITLES[case]}, {SCALE_TITLES[scale]}: accuracy against all bytes"
+    title = f"{TITLES[dataset]}, {SCALE_TITLES[scale]}: accuracy against all bytes"
     return Picture(
-        f"paper-{scale}-{case}-methods",
-        lambda: plots.tradeoff(table[table["accuracy_expected"].notna()], title=title, seeds="lines"),
+        f"paper-{scale}-{dataset}-methods",
+        lambda: plots.tradeoff(table[table["accuracy"].notna()], title=title, seeds="lines", accuracy="accuracy"),
         fill("methods: alt", ends="; ".join(ends)),
-        _caption(scale, case, "one to three seeds, as many as were run, one line each"),
+        _caption(scale, dataset, "one line per seed"),
     )
 
 
-def _caption(scale: str, case: str, seeds: str) -> str:
-    e = SCALES[scale].experiment(case)
+def _caption(scale: str, dataset: str, seeds: str) -> str:
+    e = SCALES[scale].experiment(dataset)
     images = f"{e.train_size:,} training images" if e.train_size else "all training images"
-    return fill("caption", **{**e.settings, "title": TITLES[case], "images": images, "seeds": seeds, "scale": scale})
+    slots = {"title": TITLES[dataset], "images": images, "seeds": seeds, "scale": scale}
+    return fill("caption", **{**e.settings, **slots})

@@ -15,8 +15,9 @@ from filelock import FileLock
 
 from fedsparse.errors import RunError
 from fedsparse.experiment import SETTINGS, Experiment
+from fedsparse.history import HELD_OUT
 from fedsparse.models import device_of
-from fedsparse.run_folder import RunFolder, read_checkpoint, write_whole
+from fedsparse.run_folder import RETIRED, RunFolder, read_checkpoint, write_whole
 from fedsparse.runs import Run
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ PLACES = ("data_root", "out", "device")
 """Settings that say where a run was made, not what it is."""
 ROUND = (
     "round", "accuracy", "accuracy_expected", "accuracy_threshold", "density", "bpp_entropy", "bpp_kl", "bpp_uplink",
-    "bpp_downlink", "uplink_bytes", "downlink_bytes",
+    "bpp_downlink", "uplink_bytes", "downlink_bytes", *HELD_OUT.values(), "lam_used",
 )  # fmt: skip
 """Columns of `History` that the record has."""
-LAST = ROUND[1:-2]
+LAST = tuple(name for name in ROUND if name not in ("round", "uplink_bytes", "downlink_bytes"))
 """Those whose value in the last round is in `runs.csv` too."""
 COLUMNS = {name: f"{name}_setting" if name in ROUND else name for name in SETTINGS if name not in PLACES}
 """Columns of `runs.csv` by setting: `density` is both a setting and a rate."""
@@ -115,8 +116,11 @@ class Record:
 
     def _load(self) -> None:
         runs = self._read("runs.csv")
-        missing: dict[str, Any] = {column: SETTINGS[n].default for n, column in COLUMNS.items() if column not in runs}
-        self.runs = runs.assign(**missing).replace(RENAMED)  # a setting that was added later had its default
+        # A setting that was added later had its default in older rows, and one that is gone in newer ones.
+        defaults: dict[str, Any] = {column: SETTINGS[n].default for n, column in COLUMNS.items()} | RETIRED
+        for name, default in defaults.items():
+            runs[name] = runs[name].fillna(default) if name in runs else default
+        self.runs = runs.reindex(columns=list(dict.fromkeys([*runs.columns, *LAST]))).replace(RENAMED)
         self._rows: dict[Any, dict[Any, Any]] = {
             (row["key"], row["rounds"]): row for row in self.runs.to_dict("records")
         }

@@ -1,23 +1,25 @@
-"""The record as tables, one row per comparison: means over the seeds that are there; what was not run has no row.
+"""The record as tables, one row per comparison; what was not run has no row.
 
-`±` is the half-width of the 95 % interval over seeds (Student's t), NaN for one seed; `lowest` is the worst seed, since
-a mean over seeds of which one has collapsed describes none. Accuracies are those of the expected network, in percent.
-All values are those of the last round. `runs` has the ends of the keys in `runs.csv`.
+A cell is a mean over the seeds that are there, and ± the half-width of its 95 % interval (Student's t); or, where a
+seed has collapsed to chance, every seed by itself, since a mean over a collapsed and a live seed describes neither.
+Accuracies are in percent. All values are those of the last round. `runs` has the ends of the keys in runs.csv.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from fedsparse.analysis.reproduction import plan
-from fedsparse.analysis.reproduction.plan import CASES, DATASETS, PARTITIONS, SCALE_TITLES, SCALES, TITLES, planned
+from fedsparse.analysis.reproduction.plan import PARTITIONS, SCALE_TITLES, SCALES, TITLES, planned
 from fedsparse.analysis.reproduction.record import Record
 from fedsparse.analysis.sweeps import interval
-from fedsparse.data import CLASSES
+from fedsparse.run_folder import RETIRED
 
 if TYPE_CHECKING:
     import pandas
 
+ACCURACIES = {"sampled": "accuracy", "threshold": "accuracy_threshold", "expected": "accuracy_expected"}
+VALIDATION = {"validation, sampled": "accuracy_val", "validation, threshold": "accuracy_val_threshold"}
 RATES = {
     "entropy (bpp)": "bpp_entropy",
     "up (bpp)": "bpp_uplink",
@@ -25,104 +27,146 @@ RATES = {
     "MB up": "megabytes_up",
     "MB down": "megabytes_down",
 }
+LATE = 10
+"""Rounds that "all rounds after the tenth" leaves out."""
+SHARES = (0.9, 0.95)
+"""Of FedPM's final accuracy, to which rounds and bytes are counted."""
 
 
-class Pair(NamedTuple):
-    """FedPM against the chosen λ, with the same seeds."""
+class Comparison(NamedTuple):
+    """A regularized method against FedPM, with the same seeds: one row per seed, with the columns of `planned`, and
+    `bpp_entropy_late`, `bpp_uplink_late`, means over all rounds after the tenth."""
 
-    lam: float
-    seeds: list[int]
+    method: str
     plain: "pandas.DataFrame"
-    """FedPM: one row per seed, with the columns of `planned`."""
     sparse: "pandas.DataFrame"
-    """The regularized form, likewise."""
-    saved: "pandas.DataFrame"
-    """FedPM minus the regularized form, by seed."""
-    factor: "pandas.Series"
-    """The means of FedPM over those of the regularized form."""
-    twice_chance: float
-    """In percent: whatever is not more accurate has not learned, or has collapsed."""
-    learned: bool
-    """Whether FedPM has learned; else there is nothing to lose."""
-    equal: bool
-    """Whether FedPM has learned, and the mean over seeds loses no more than is allowed."""
+
+    def difference(self, column: str) -> "pandas.Series":
+        """The regularized method minus FedPM, by seed."""
+        return self.sparse[column] - self.plain[column]
+
+    @property
+    def learned(self) -> bool:
+        """Whether FedPM has learned, with every seed; else there is nothing to lose."""
+        return not at_chance(self.plain).any()
+
+    @property
+    def collapsed(self) -> int:
+        """How many seeds of the regularized method are at chance."""
+        return int(at_chance(self.sparse).sum())
 
 
-def compared(record: Record, scale: str, case: str, partition: str = "iid") -> "pandas.DataFrame":
-    """The rows of `planned` in which methods are compared; a baseline belongs to a data set, not to a schedule of λ."""
+def at_chance(runs: "pandas.DataFrame") -> "pandas.Series":
+    """Which runs end at twice chance or less: these have learned nothing, or have collapsed."""
+    return runs["accuracy"] <= runs["dataset"].map(plan.classes_of).rdiv(2)
+
+
+def compared(record: Record, scale: str, dataset: str, partition: str = "iid") -> "pandas.DataFrame":
+    """The rows of `planned` in which methods are compared with the chosen λ, each run once."""
     runs = planned(record, scale)
     parts = runs["part"].isin(("pairs", "baselines", "non-iid"))
-    return runs[parts & (runs["case"] == case) & (runs["clients hold"] == partition)]
+    return runs[parts & (runs["data"] == dataset) & (runs["clients hold"] == partition)]
 
 
-def pair(record: Record, scale: str, case: str, partition: str = "iid") -> Pair | None:
-    """FedPM against the chosen λ, with the seeds for which both are there; None without any."""
-    runs = compared(record, scale, case, partition).query("done and algorithm == 'fedpm'")
-    both = runs[runs.groupby("seed")["key"].transform("size") == 2]
-    if both.empty:
-        return None
-    plain, sparse = (both[of].reset_index(drop=True) for of in (both["lam"] == 0, both["lam"] > 0))
-    numbers, others = plain.select_dtypes("number"), sparse.select_dtypes("number")
-    saved, twice_chance = numbers - others, 200 / CLASSES[CASES[case]]
-    learned = plain["percent"].mean() > twice_chance
-    equal = learned and plan.equal_accuracy(saved["percent"].mean() / 100)
-    factor = numbers.mean() / others.mean()
-    seeds = plain["seed"].tolist()
-    return Pair(sparse["lam"][0], seeds, plain, sparse, saved, factor, twice_chance, learned, equal)
+def comparisons(record: Record, scale: str, dataset: str, partition: str = "iid") -> list[Comparison]:
+    """Each regularized method that is there, with the seeds for which FedPM is there too."""
+    runs = compared(record, scale, dataset, partition).query("done")
+    plain = runs[runs["method"] == plan.METHODS["fedpm"]]
+    found = []
+    for method, sparse in runs[runs["lam"] > 0].groupby("method", sort=False):
+        seeds = sorted({*plain["seed"]} & {*sparse["seed"]})
+        if seeds:
+            two = (_late(record, t.set_index("seed").loc[seeds].reset_index()) for t in (plain, sparse))
+            found.append(Comparison(str(method), *two))
+    return found
 
 
-def pairs(record: Record) -> Iterator[tuple[str, str, Pair]]:
-    """Scale, case and `pair`, iid, of each that is there."""
-    for scale, case in product(SCALES, CASES):
-        if found := pair(record, scale, case):
-            yield scale, case, found
-
-
-def lam_grid(record: Record, scale: str, case: str) -> "pandas.DataFrame":
-    """One row per λ, seed 0."""
+def lam_grid(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
+    """One row per schedule and λ, iid."""
     runs = planned(record, scale)
-    return _table(runs[(runs["part"] == "lambda") & (runs["case"] == case)], ["λ"], one_seed=True)
+    return _table(runs[(runs["part"] == "lambda") & (runs["data"] == dataset)], ["method"], VALIDATION)
 
 
-def lam_grids(record: Record) -> Iterator[tuple[str, "pandas.DataFrame"]]:
-    """A title and the `lam_grid` of each scale and case of which two λ are there."""
-    for scale, case in product(SCALES, CASES):
-        if len(table := lam_grid(record, scale, case)) > 1:
-            yield f"{TITLES[case]}, {SCALE_TITLES[scale]}", table
+def lam_grids(record: Record) -> "dict[str, pandas.DataFrame]":
+    """The `lam_grid` of each scale and data set of which two λ are there, by a title."""
+    tables = {(s, d): lam_grid(record, s, d) for s in SCALES for d in SCALES[s].grid}
+    return {f"{TITLES[d]}, {SCALE_TITLES[s]}": table for (s, d), table in tables.items() if len(table) > 1}
 
 
-def ablation(record: Record, scale: str, lam: float) -> "pandas.DataFrame":
-    """One row per changed setting, MNIST, seed 0."""
-    runs, title = planned(record, scale), f"λ = {lam:g}"
-    runs = runs[(runs["part"] == "ablation") & (runs["lam"] == lam)]
-    return _table(runs.rename(columns={"change": title}), [title], one_seed=True)
+def ablation(record: Record, scale: str, adaptive: bool) -> "pandas.DataFrame":
+    """One row per changed setting, MNIST, seed 0, at λ = 0 or with the adaptive λ."""
+    runs = planned(record, scale)
+    return _table(runs[(runs["part"] == "ablation") & ((runs["lam"] > 0) == adaptive)], ["change"])
 
 
-def methods(record: Record, scale: str, case: str, partition: str = "iid") -> "pandas.DataFrame":
+def methods(record: Record, scale: str, dataset: str, partition: str = "iid") -> "pandas.DataFrame":
     """One row per method, over its seeds."""
-    return _table(compared(record, scale, case, partition), ["method"])
+    return _table(compared(record, scale, dataset, partition), ["method"])
 
 
 def all_methods(record: Record) -> "pandas.DataFrame":
-    """`methods` of every scale, case and partition, one below the other, with columns that say which."""
+    """`methods` of every scale, data set and partition, one below the other, with columns that say which."""
     import pandas
 
     tables = [pandas.DataFrame()]
-    for scale, case, partition in product(SCALES, CASES, PARTITIONS):
-        table = methods(record, scale, case, partition)
-        if len(table) > (case not in DATASETS):  # FedPM alone already stands under its data set
-            where = {"scale": SCALE_TITLES[scale], "data": TITLES[case], "clients hold": partition}
-            tables.append(table.assign(**where)[[*where, *table.columns]])
+    for scale, partition in product(SCALES, PARTITIONS):
+        for dataset in SCALES[scale].by_dataset:
+            table = methods(record, scale, dataset, partition)
+            if len(table):
+                where = {"scale": SCALE_TITLES[scale], "data": TITLES[dataset], "clients hold": partition}
+                tables.append(table.assign(**where)[[*where, *table.columns]])
     return pandas.concat(tables, ignore_index=True)
+
+
+def savings(record: Record, scale: str, dataset: str, partition: str = "iid") -> "pandas.DataFrame":
+    """One row per regularized method: what it saves and loses against FedPM, by seed if one has collapsed."""
+    import pandas
+
+    rows = []
+    for found in comparisons(record, scale, dataset, partition):
+        by_seed = found.collapsed > 0
+        points = {f"{name} (points)": (c, 100.0, 1) for name, c in ACCURACIES.items()}
+        saved = {
+            f"{name} saved, {when} (bpp)": (f"{column}{of}", -1.0, 3)
+            for name, column in (("entropy", "bpp_entropy"), ("up", "bpp_uplink"))
+            for when, of in (("last round", ""), (f"after round {LATE}", "_late"))
+        }
+        row: dict[str, object] = {"method": found.method, "seeds": len(found.sparse), "at chance": found.collapsed}
+        for name, (column, factor, digits) in {**points, **saved}.items():
+            row[name] = spread(factor * found.difference(column), digits, by_seed, "+" * (factor > 1))
+        megabytes = [t["megabytes_up"] + t["megabytes_down"] for t in (found.plain, found.sparse)]
+        row["times fewer bytes in all"] = spread(megabytes[0] / megabytes[1], 2, by_seed)
+        rows.append(row)
+    return pandas.DataFrame(rows)
+
+
+def convergence(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
+    """One row per method, iid: evaluated rounds, and megabytes both ways, until a sampled network first has 90 and 95 %
+    of FedPM's accuracy in its last round, by seed; "–" where that was not reached."""
+    import pandas
+
+    found = comparisons(record, scale, dataset)
+    tables = {plan.METHODS["fedpm"]: found[0].plain, **{f.method: f.sparse for f in found}} if found else {}
+    rows = []
+    for method, runs in tables.items():
+        row: dict[str, object] = {"method": method, "seeds": len(runs)}
+        for share in SHARES:
+            targets = [share * found[0].plain.set_index("seed")["accuracy"][seed] for seed in runs["seed"]]
+            reached = [_first(record, e, target) for e, target in zip(runs["experiment"], targets, strict=True)]
+            row[f"rounds to {share:.0%}"] = ", ".join(r for r, _ in reached)
+            row[f"MB to {share:.0%}"] = ", ".join(mb for _, mb in reached)
+        rows.append(row | {"runs": " ".join(map(digest, runs["key"]))})
+    return pandas.DataFrame(rows)
 
 
 def unplanned(record: Record) -> "pandas.DataFrame":
     """One row per run that the plan no longer has: what was tried and given up is reported too."""
     keys = {key for scale in SCALES for key in planned(record, scale)["key"]}
     runs = record.runs[~record.runs["key"].isin(keys)]
-    titles = [plan.title_of(row) for row in runs.to_dict("records")]
-    runs = runs.assign(run=titles, percent=100 * runs["accuracy_expected"], done=True)
-    return _table(runs, ["run", "seed", "key"], one_seed=True).drop(columns="key", errors="ignore")
+    titles = [_given_up(row) for row in runs.to_dict("records")]
+    return _table(runs.assign(run=titles, done=True), ["run", "seed", "key"]).drop(
+        columns=["key", "seeds"], errors="ignore"
+    )
 
 
 def digest(key: str) -> str:
@@ -130,17 +174,44 @@ def digest(key: str) -> str:
     return key.rsplit("-", 1)[-1]
 
 
-def _table(runs: "pandas.DataFrame", by: list[str], one_seed: bool = False) -> "pandas.DataFrame":
+def spread(values: "Sequence[float] | pandas.Series", digits: int, by_seed: bool = False, sign: str = "") -> str:
+    """Mean ± half-width of its 95 % interval; or every value by itself."""
+    if by_seed:
+        return ", ".join(f"{value:{sign}.{digits}f}" for value in values)
+    mean, half = interval(values)
+    return f"{mean:{sign}.{digits}f}" + ("" if half != half else f" ± {half:.{digits}f}")
+
+
+def _given_up(row: dict) -> str:
+    late = [f"{name}={row[name]:g}" for name in RETIRED if row.get(name, 0) > 0]
+    return ", ".join([plan.title_of(row), f"precision={row['precision']}", *late])
+
+
+def _late(record: Record, runs: "pandas.DataFrame") -> "pandas.DataFrame":
+    rounds = record.rounds(list(runs["experiment"])).query("round > @LATE")
+    means = rounds.groupby("key")[["bpp_entropy", "bpp_uplink"]].mean().add_suffix("_late")
+    return runs.join(means, on="key")
+
+
+def _first(record: Record, experiment: object, target: float) -> tuple[str, str]:
+    rounds = record.rounds([experiment]).sort_values("round")  # type: ignore[list-item]
+    megabytes = (rounds["uplink_bytes"] + rounds["downlink_bytes"]).cumsum() / 1e6
+    there = rounds[rounds["accuracy"] >= target]
+    return ("–", "–") if there.empty else (f"{there['round'].iloc[0]:g}", f"{megabytes[there.index[0]]:.1f}")
+
+
+def _table(runs: "pandas.DataFrame", by: list[str], more: dict[str, str] | None = None) -> "pandas.DataFrame":
     """One row per group of which a run is done, in the order of the plan."""
     import pandas
 
     rows = []
     for title, group in runs.groupby(by, sort=False):
         if len(done := group[group["done"]]):
-            accuracy, half = interval(done["percent"])
-            spread = {"seeds": len(done), "accuracy": accuracy, "±": half, "lowest": done["percent"].min()}
-            rates = {name: done[column].mean() for name, column in RATES.items()}
-            measured = {"accuracy": accuracy} if one_seed else spread
-            row = dict(zip(by, title, strict=True)) | measured | rates
+            collapsed = int(at_chance(done).sum())
+            row = {**dict(zip(by, title, strict=True)), "seeds": len(done), "at chance": collapsed}
+            shares = {name: 100 * done[column] for name, column in (ACCURACIES | (more or {})).items()}
+            row |= {name: spread(values, 1, collapsed > 0) for name, values in shares.items()}
+            for name, column in RATES.items():
+                row[name] = spread(done[column], 3 if "bpp" in name else 1, collapsed > 0)
             rows.append(row | {"runs": " ".join(map(digest, done["key"]))})
     return pandas.DataFrame(rows)
