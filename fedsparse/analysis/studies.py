@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsparse.analysis.explorer.sweep import write_details
+from fedsparse.analysis.reproduction.plan import SCHEDULES, schedules_of
 from fedsparse.analysis.sweeps import Failed, attempt_all, collect
 from fedsparse.experiment import PRESETS, Experiment
 from fedsparse.runs import Run
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas
 
 MNIST = {"dataset": "mnist", "train_size": 10_000, "model": "conv4", "width": 0.25, "precision": "bfloat16"}
+DEMO = {name: value for name, value in PRESETS["demo"].items() if name not in ("lam", "lam_schedule")}
 SHARED = {"codec": "shared", "clip": 0.001}
 KL = {"regularizer": "kl"}
 BASELINES = ("fedavg", "sign_sgd", "top_mask", "fed_mask", "qsgd", "eden")
@@ -44,6 +46,8 @@ class Study:
     seeds: int
     explored: bool = False
     """Whether `fedsparse.analysis.explorer` shows it, which needs a JSON file beside the CSV."""
+    frontier: bool = False
+    """Whether the figure has one dot per run, accuracy against entropy, instead of lines of accuracy against bytes."""
 
     def members(self) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
         """Labels and settings of every run."""
@@ -57,6 +61,14 @@ def _each(name: str, values: Sequence[Any]) -> dict[str, dict[str, Any]]:
     return {f"λ = {v:g}" if name == "lam" else str(v): {name: v} for v in values}
 
 
+SCHEDULED = {
+    "λ = 0": {},
+    **{
+        f"λ = {lam:g}, {words}": {"lam": lam, "lam_schedule": name}
+        for name, words in SCHEDULES.items()
+        for lam in (1.0, 3.0, 10.0, 30.0, 100.0)
+    },
+}
 METHODS = {"fedpm": {}, "fedpm, λ = 1": {"lam": 1.0}, **_each("algorithm", BASELINES)}
 
 STUDIES = {
@@ -68,10 +80,17 @@ STUDIES = {
     ),
     "lambda-digits": Study(
         "What does λ save, and where does the mask collapse?",
-        {name: value for name, value in PRESETS["demo"].items() if name != "lam"},
+        DEMO,
         (_each("lam", (0.0, 0.3, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 13.0, 20.0)),),
         seeds=3,
         explored=True,
+    ),
+    "schedules-digits": Study(
+        "Which λ is safe: constant, or adaptive at the server or at the clients?",
+        DEMO | {"validation": 0.2},
+        (SCHEDULED,),
+        seeds=5,
+        frontier=True,
     ),
     "lambda-mnist": Study(
         "What does λ save, what does it cost, and does it slow convergence?",
@@ -138,15 +157,24 @@ def _draw(name: str, study: Study, table: "pandas.DataFrame") -> None:
     from fedsparse.analysis import plots
 
     done = table[table["failed"].isna() & table["accuracy_expected"].notna()]
-    figure = plots.tradeoff(done, title=study.question)
-    last = done.groupby(["panel", "line"], sort=False).tail(1)
-    alt = "; ".join(
-        f"{f'{row.panel}, ' * bool(row.panel)}{row.line}: {row.accuracy_expected:.3f} at {row.megabytes:.1f} MB"
-        for row in last.assign(megabytes=last["megabytes_up"] + last["megabytes_down"]).itertuples()
-    )
+    if study.frontier:
+        last = done.groupby(["line", "seed"], sort=False).tail(1)
+        figure = plots.frontier(
+            last.assign(line=schedules_of(last)), ("accuracy", "accuracy_threshold"), title=study.question
+        )
+        means = last.groupby("line", sort=False)[["accuracy", "accuracy_threshold", "bpp_entropy"]].mean()
+        alt = f"Accuracy of sampled and threshold networks against entropy, one dot per run. {plots.in_words(means)}"
+    else:
+        figure = plots.tradeoff(done, title=study.question)
+        last = done.groupby(["panel", "line"], sort=False).tail(1)
+        alt = "Accuracy of the expected network at the end, and all bytes. " + "; ".join(
+            f"{f'{row.panel}, ' * bool(row.panel)}{row.line}: {row.accuracy_expected:.3f} at {row.megabytes:.1f} MB"
+            for row in last.assign(megabytes=last["megabytes_up"] + last["megabytes_down"]).itertuples()
+        )
     first = done.iloc[0]
     settings = {**study.common, "seeds": study.seeds}
     scale = ", ".join(f"{k}={v}" for k, v in settings.items())
-    caption = f"Mean over seeds, band: their range. {scale}; PyTorch {first['torch']}. python -m fedsparse study {name}"
-    plots.save(figure, name, alt=f"Accuracy of the expected network at the end, and all bytes. {alt}.", caption=caption,
+    drawn = "" if study.frontier else "Mean over seeds, band: their range. "
+    caption = f"{drawn}{scale}; PyTorch {first['torch']}. python -m fedsparse study {name}"
+    plots.save(figure, name, alt=f"{alt}.", caption=caption,
                folder="figures", notebook=f"python -m fedsparse study {name}", parameters=settings)  # fmt: skip

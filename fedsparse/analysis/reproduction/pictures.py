@@ -7,7 +7,15 @@ from matplotlib.figure import Figure
 
 from fedsparse.analysis import plots
 from fedsparse.analysis.reproduction import tables
-from fedsparse.analysis.reproduction.plan import PARTITIONS, SCALE_TITLES, SCALES, TITLES, planned
+from fedsparse.analysis.reproduction.plan import (
+    PARTITIONS,
+    SCALE_TITLES,
+    SCALES,
+    TITLES,
+    classes_of,
+    planned,
+    schedules_of,
+)
 from fedsparse.analysis.reproduction.record import Record
 from fedsparse.analysis.reproduction.template import fill
 
@@ -32,8 +40,7 @@ def frontier(record: Record, scale: str, dataset: str) -> Picture | None:
     runs = planned(record, scale).query("done and part == 'lambda' and data == @dataset")
     if runs["lam"].nunique() < 2:
         return None
-    named = runs["lam_schedule"].map(tables.plan.SCHEDULES).radd("λ ").where(runs["lam"] > 0, "λ = 0")
-    runs = runs.assign(line=named)
+    runs = runs.assign(line=schedules_of(runs))
     title = f"{TITLES[dataset]}, {SCALE_TITLES[scale]}: every run of the λ grid"
     columns = ("accuracy", "accuracy_threshold")
     ends = "; ".join(
@@ -42,7 +49,7 @@ def frontier(record: Record, scale: str, dataset: str) -> Picture | None:
     )
     return Picture(
         f"paper-{scale}-{dataset}-grid",
-        lambda: plots.frontier(runs, columns, title=title, chance=1 / tables.plan.classes_of(dataset)),
+        lambda: plots.frontier(runs, columns, title=title, chance=1 / classes_of(dataset)),
         fill("frontier: alt", ends=ends),
         _caption(scale, dataset, f"seeds {', '.join(map(str, sorted(runs['seed'].unique())))}, one dot per run"),
     )

@@ -214,6 +214,11 @@ def method_of(settings: Mapping[str, Any]) -> str:
     return METHODS[settings["algorithm"]]
 
 
+def schedules_of(runs: "pandas.DataFrame") -> "pandas.Series":
+    """`λ = 0`, or what becomes of λ, for each row of a table with `lam` and `lam_schedule`."""
+    return runs["lam_schedule"].map(SCHEDULES).radd("λ ").where(runs["lam"] > 0, "λ = 0")
+
+
 def title_of(settings: Mapping[Any, Any]) -> str:
     """Data set, partition, and `method_of`."""
     partition = "iid" if settings["partition"] == "iid" else f"c = {settings['classes_per_client']}"
