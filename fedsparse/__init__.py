@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fedsparse.history import History
     from fedsparse.layers import MaskedConv2d, MaskedLinear, sample_mask
     from fedsparse.models import Architecture, MaskedNetwork
+    from fedsparse.regularizers import Regularizer
     from fedsparse.runs import Run, open_run
     from fedsparse.wire.network_file import TrainedNetwork, load_network
 
@@ -30,6 +31,7 @@ _MODULES = {
     "history": ("History",),
     "layers": ("MaskedConv2d", "MaskedLinear", "sample_mask"),
     "models": ("Architecture", "MaskedNetwork"),
+    "regularizers": ("Regularizer",),
     "runs": ("Run", "open_run"),
     "wire.network_file": ("TrainedNetwork", "load_network"),
 }

@@ -15,7 +15,7 @@ from fedsparse.experiment import Experiment
 from fedsparse.layers import sample_mask
 from fedsparse.models import MaskedNetwork
 from fedsparse.randomness import torch_generator
-from fedsparse.regularizers import REGULARIZERS, learned
+from fedsparse.regularizers import learned, regularizer_of
 
 
 @dataclass
@@ -51,7 +51,7 @@ def train(
         RunError: the loss or the scores are no longer finite numbers.
     """
     noise = torch_generator(theta.device, experiment.seed, "masks", round, client.index)
-    regularizer = REGULARIZERS[experiment.regularizer]
+    regularizer = regularizer_of(experiment)
     start = torch.logit(theta)
 
     def logits(scores: Tensor, images: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from fedsparse.client import Client, batches, mean_loss, optimizer_for
 from fedsparse.experiment import Experiment
 from fedsparse.models import MaskedNetwork, scaled
 from fedsparse.randomness import reseed
-from fedsparse.regularizers import REGULARIZERS, learned
+from fedsparse.regularizers import learned, regularizer_of
 
 IGNORED = -100
 """The label that `cross_entropy` passes over: of the rows that fill up a last batch in a CUDA graph."""
@@ -49,16 +49,15 @@ class TrainStep:
 
     def __init__(self, network: MaskedNetwork, experiment: Experiment, device: torch.device) -> None:
         self.network, self.experiment = network, experiment
-        self.regularizer = REGULARIZERS[experiment.regularizer]
+        self.regularizer = regularizer_of(experiment)
         n = network.layout.n
         self.frozen = network.weights(torch.ones(n, device=device))
         self.start, self.scores, self.theta, self.noise, self.weights, self.gradient = (
             torch.zeros(n, device=device) for _ in range(6)
         )
         # The layers read views of `weights` and leave their gradients in views of `gradient`.
-        self.leaves = [part.detach().requires_grad_() for pair in network.parts(self.weights) for part in pair]
-        self.parts = list(zip(self.leaves[::2], self.leaves[1::2], strict=True))
-        self.gradients = [part for pair in network.parts(self.gradient) for part in pair]
+        self.leaves = [part.detach().requires_grad_() for part in network.parts(self.weights)]
+        self.gradients = network.parts(self.gradient)
         self.lam = torch.zeros((), device=device)  # a tensor: a CUDA graph reads it anew at every replay
         self.regularized = False
         self.generator = torch.Generator(device)
@@ -101,7 +100,7 @@ class TrainStep:
         self.noise.uniform_(generator=self.generator)
         mask = torch.sub(theta, self.noise, out=self.noise).ceil_()  # 1 where u < θ, else 0: faster than comparing
         torch.mul(self.frozen, mask, out=self.weights)
-        loss = F.cross_entropy(self.network.forward_with_parts(images, self.parts), labels)
+        loss = F.cross_entropy(self.network.forward_with_parts(images, self.leaves), labels)
         torch._foreach_copy_(self.gradients, torch.autograd.grad(loss, self.leaves))
         # ∂L/∂s = ∂L/∂(w m) · w · θ (1−θ), times θ once more with the scaled estimator (`layers.sample_mask`).
         sigmoid_grad = torch.sub(1, theta, out=self.noise).mul_(theta)

@@ -2,9 +2,7 @@
 
 import math
 import os
-import zipfile
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +13,11 @@ from torch import Tensor
 
 from fedsparse.errors import DataError
 from fedsparse.experiment import TORCHVISION_DATASETS, Experiment
+from fedsparse.own.arrays import ARRAYS, TRAINING, checked, npz
 from fedsparse.randomness import permutation
 from fedsparse.setting import nearest
 
 CLASSES = {"digits": 10, "mnist": 10, "fashionmnist": 10, "kmnist": 10, "emnist": 47, "cifar10": 10, "cifar100": 100}
-ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-TRAINING = ARRAYS[:2]
 EMNIST_PARTS = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "test-labels-idx1")
 
 
@@ -83,13 +80,13 @@ def load(name: str, root: str | Path = "data", train_size: int = 0, seed: int = 
     if name == "digits":
         arrays, source = _digits(), "scikit-learn digits, 1,797 images"
     elif there:
-        arrays, source = _npz(file), f"{name} from {file.name}"
+        arrays, source = npz(file), f"{name} from {file.name}"
     elif name in TORCHVISION_DATASETS:
         arrays, source = _torchvision(name, root), f"real {name.upper()}"
     else:
         known = [*CLASSES, *sorted({p.stem for p in root.glob("*.npz")} - set(CLASSES))]
         raise DataError(f"dataset={name!r}: no {file}, and not one of {', '.join(known)}{nearest(name.lower(), known)}")
-    x_train, y_train, x_test, y_test = _checked(name, CLASSES.get(name), *arrays)
+    x_train, y_train, x_test, y_test = checked(name, CLASSES.get(name), *arrays)
     classes = CLASSES.get(name) or int(y_train.max()) + 1
     total = len(y_train)
     if train_size > total:
@@ -135,7 +132,7 @@ def load_file(file: Path, classes: int) -> Dataset:
     """
     if not os.path.exists(file):
         raise DataError(f"no {file}: it must hold {', '.join(TRAINING)}")
-    x, y = map(torch.from_numpy, _checked(file.stem, classes, *_npz(file, TRAINING)))
+    x, y = map(torch.from_numpy, checked(file.stem, classes, *npz(file, TRAINING)))
     return Dataset(file.stem, x, y, x[:0], y[:0], classes, f"{file.stem} from {file.name}")
 
 
@@ -146,40 +143,6 @@ def _digits() -> list[np.ndarray]:
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)
     test = np.arange(len(images)) % 5 == 4
     return [images[~test], bunch.target[~test], images[test], bunch.target[test]]
-
-
-def _npz(file: Path, names: Sequence[str] = ARRAYS) -> list[np.ndarray]:
-    must = f"it must hold {', '.join(names)}, as numpy.savez writes them"
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            missing = [name for name in names if name not in arrays]
-            found = [np.asarray(arrays[name]) for name in names if name not in missing]
-    except Exception as error:  # whatever is raised, the file says more
-        raise DataError(f"{file} {_flaw(file, error)}; {must}") from None
-    if missing:
-        raise DataError(f"{file} has no {', '.join(missing)}; {must}")
-    return found
-
-
-def _flaw(file: Path, error: Exception) -> str:
-    """What is wrong with a file that does not load as an npz."""
-    if isinstance(error, MemoryError):
-        return "needs more memory than there is"
-    try:
-        with open(file, "rb") as opened:
-            head = opened.read(12)
-    except OSError as unreadable:
-        return f"cannot be read ({unreadable.strerror})"
-    if head.startswith(b"\x93NUMPY"):
-        return "holds one array, as numpy.save writes it"
-    if not head.startswith(b"PK"):
-        return f"is no npz file: it begins with {head.decode('latin1')!r}" if head else "is empty"
-    try:
-        with zipfile.ZipFile(file) as archive:
-            whole = archive.testzip() is None
-    except Exception:  # as many kinds as there are ways to damage it
-        whole = False
-    return "holds Python objects in place of numbers" if whole else "is cut off or damaged"
 
 
 def _torchvision(name: str, root: Path) -> list[np.ndarray]:
@@ -225,34 +188,3 @@ def _advice(cls: Any, root: Path) -> str:
         return f"in {folder}, {', '.join(other)} lies with another checksum than torchvision's{way}"
     own = root / f"{cls.__name__.lower()}.npz"
     return f"put {', '.join(packed)} into {folder}, or {', '.join(ARRAYS)} into {own}"
-
-
-def _checked(name: str, classes: int | None, *arrays: np.ndarray) -> list[np.ndarray]:
-    """Images and labels, one split after the other, in one form: (N, C, H, W) uint8, and int64 in 0 … classes−1.
-
-    Without a number of classes, every class has to occur.
-    """
-    images, labels = [], []
-    for split, x, y in zip(("train", "test"), arrays[::2], arrays[1::2], strict=False):
-        if x.dtype != np.uint8 or x.ndim not in (3, 4) or not len(x):
-            raise DataError(
-                f"{name}: x_{split} is {x.dtype} {x.shape}; images are uint8 (N, H, W) or (N, H, W, channels)"
-            )
-        if y.ndim != 1 or len(y) != len(x) or not np.issubdtype(y.dtype, np.integer):
-            raise DataError(
-                f"{name}: y_{split} is {y.dtype} {y.shape}; labels are {len(x)} whole numbers, one per image"
-            )
-        if x.ndim == 4 and x.shape[-1] > 4:
-            raise DataError(
-                f"{name}: x_{split} is {x.shape}; channels, at most 4 of them, come last: (N, H, W, channels)"
-            )
-        images.append(np.ascontiguousarray(x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)))
-        labels.append(y.astype(np.int64))
-    if images[0].shape[1:] != images[-1].shape[1:]:
-        raise DataError(f"{name}: training images are {images[0].shape[1:]}, test images {images[1].shape[1:]}")
-    classes = classes or len(np.unique(labels[0]))
-    for split, y in zip(("train", "test"), labels, strict=False):
-        if y.min() < 0 or y.max() >= classes:
-            bad = y.min() if y.min() < 0 else y.max()
-            raise DataError(f"{name}: y_{split} has label {bad}; with {classes} classes labels are 0 to {classes - 1}")
-    return [array for split in zip(images, labels, strict=True) for array in split]

@@ -11,12 +11,14 @@ from dataclasses import replace as dataclass_replace
 from typing import Any
 
 from fedsparse.errors import SettingError
+from fedsparse.own.names import is_own
 from fedsparse.setting import allowed, checked, help_of, nearest, setting
 
 MASKS = ("fedpm", "top_mask", "fed_mask")
 WEIGHTS = ("fedavg", "sign_sgd", "qsgd", "eden")
 ALGORITHMS = ("fedpm", "fedavg", "sign_sgd", "top_mask", "fed_mask", "qsgd", "eden")
 FEDPM = {"algorithm": ("fedpm",)}
+MODELS = ("conv2", "conv4", "conv6", "conv10", "lenet", "mlp")
 TORCHVISION_DATASETS = ("mnist", "fashionmnist", "kmnist", "emnist", "cifar10", "cifar100")
 
 
@@ -36,8 +38,8 @@ class Experiment:
     validation: float = setting(
         0.0, "share of these that is held out by seed and never trained on: what settings are chosen on", low=0,
         high=0.9)
-    model: str = setting("conv2", "network", choices=("conv2", "conv4", "conv6", "conv10", "lenet", "mlp"))
-    width: float = setting(0.5, "multiplier on every hidden width", low=0.01, high=8)
+    model: str = setting("conv2", "network", choices=MODELS, own=True)
+    width: float = setting(0.5, "multiplier on every hidden width", low=0.01, high=8, only={"model": MODELS})
     clients: int = setting(10, "clients in the population", low=1, high=100_000)
     cohort: int = setting(0, "clients that take part in a round, drawn by (seed, round); 0 means all", low=0)
     dropout: float = setting(
@@ -46,7 +48,7 @@ class Experiment:
     partition: str = setting(
         "iid",
         "how training images are dealt: iid, whole classes, a Dirichlet draw per class, or shards sorted by class",
-        choices=("iid", "classes", "dirichlet", "shards"))
+        choices=("iid", "classes", "dirichlet", "shards"), own=True)
     classes_per_client: int = setting(
         2, "classes of a client, exactly (partition=classes), or its shards (partition=shards)", low=1, high=100_000,
         only={"partition": ("classes", "shards")})
@@ -64,7 +66,8 @@ class Experiment:
     optimizer_state: str = setting(
         "fresh", "a client's optimizer moments: fresh each round, or kept at the client", choices=("fresh", "kept"),
         only={"optimizer": ("adam",)})
-    algorithm: str = setting("fedpm", "the method: what is sent, and how it is aggregated", choices=ALGORITHMS)
+    algorithm: str = setting("fedpm", "the method: what is sent, and how it is aggregated", choices=ALGORITHMS,
+        own=True)
     density: float = setting(
         0.5, "share of weights that a client's mask keeps in each layer", low=0, high=1,
         only={"algorithm": ("top_mask",)})
@@ -83,13 +86,15 @@ class Experiment:
         only=FEDPM)
     regularizer: str = setting(
         "sparsity", "mean of σ(s), entropy of σ(s), or KL(σ(s) ‖ θ)", choices=("sparsity", "entropy", "kl"),
-        only=FEDPM, only_if_lam=True)
+        own=True, only=FEDPM, only_if_lam=True)
     estimator: str = setting(
         "identity", "gradient through the sampled mask: straight-through, or times θ as in the published FedPM code",
         choices=("identity", "scaled"), only=FEDPM)
     init: str = setting(
-        "kaiming", "constant c of the frozen weights ±c: √2/√fan_in, or FedPM's e/√fan_in",
-        choices=("kaiming", "fedpm"))
+        "kaiming", "frozen weights: ±c with c = √2/√fan_in, or FedPM's e/√fan_in; or the module's own",
+        choices=("kaiming", "fedpm", "own"))
+    weights: str = setting(
+        "", "file of the frozen weights, as torch.save(module.state_dict(), file) writes it", only={"init": ("own",)})
     scores: str = setting(
         "half", "first θ: ½ everywhere, or σ of a standard normal", choices=("half", "normal"), only=FEDPM)
     aggregation: str = setting(
@@ -133,6 +138,8 @@ class Experiment:
             raise SettingError(why)
         if self.cohort > self.clients:
             raise SettingError(f"cohort={self.cohort} is more than there are clients ({self.clients})")
+        if self.init == "own" and not (self.weights or is_own(self.model)):
+            raise SettingError(f"init=own with model={self.model}: its weights come from a file, weights=FILE")
         if self.target_bpp and self.codec == "packed":
             raise SettingError("target_bpp needs codec=context or shared: packed masks take 1 bpp whatever λ is")
         if self.algorithm in ("top_mask", "fed_mask") and not self.clip:
@@ -186,7 +193,8 @@ class Experiment:
 
     @property
     def _slug(self) -> str:
-        return f"{self.dataset}-{self.model}-{self.algorithm}-lam{self.lam:g}-seed{self.seed}"
+        model, algorithm = (name.replace(":", ".") for name in (self.model, self.algorithm))
+        return f"{self.dataset}-{model}-{algorithm}-lam{self.lam:g}-seed{self.seed}"
 
 
 SETTINGS = {f.name: f for f in fields(Experiment)}
@@ -211,7 +219,8 @@ def without_effect(settings: Mapping[str, Any]) -> dict[str, str]:
             continue
         said = f"{name}={settings[name]} would have no effect"
         for other, values in f.metadata["only"].items():
-            if settings[other] not in values:
+            own = other in ("algorithm", "partition") and is_own(settings[other])  # may read any setting
+            if settings[other] not in values and not own:
                 found[name] = f"{said}: it belongs to {other}={' or '.join(values)}, not to {settings[other]}"
         if f.metadata["only_if_lam"] and not settings["lam"] and not settings["target_bpp"]:
             found.setdefault(name, f"{said}: λ is 0 in every round; it needs lam or target_bpp above 0")

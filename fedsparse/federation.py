@@ -20,6 +20,7 @@ from fedsparse.errors import RunError, RunWarning
 from fedsparse.evaluation import evaluate, three_accuracies
 from fedsparse.experiment import Experiment
 from fedsparse.history import ACCURACIES, COLUMNS, HELD_OUT, History
+from fedsparse.own.names import is_own, resolve
 from fedsparse.population import WHOLE, ClientBackend, Clients, Population, sample_cohort, surviving_clients
 from fedsparse.run_folder import RunFolder
 from fedsparse.runs import Run, versions
@@ -122,6 +123,7 @@ class Federation:
             "history": self.history.rows,
             "data": self.data,
             "holdings": self.clients.holdings(),
+            "frozen": self.frozen,
             "min_updates": self.min_updates,
             "precision": self.network.precision,
             "versions": self.versions,
@@ -176,31 +178,37 @@ def run(
     Warns:
         RunWarning: no client answered, or the rate did not settle at `target_bpp`; the line is the run's `note`.
     """
+    model = resolve("model", experiment.model) if is_own(experiment.model) else None
     with RunFolder(experiment) as folder:
         saved = folder.load()
         dataset = data.load_for(experiment)
         if saved and len(saved["history"]) == experiment.rounds and folder.intact(saved):
             clients = client_backend(experiment, dataset, torch.device("cpu"))
             _check_same(folder, saved, dataset, clients, min_updates)
-            return Run(experiment, folder.path, History(saved["history"]), saved["versions"])
+            return Run(experiment, folder.path, History(saved["history"]), saved["versions"], model)
         keep_freed_memory()
         federation = Federation(experiment, dataset, client_backend, min_updates)
         if saved:
             federation.restore(saved)
-            _check_same(folder, saved, dataset, federation.clients, min_updates)
+            _check_same(folder, saved, dataset, federation.clients, min_updates, federation.frozen)
         folder.write_config()
         if saved:
             _keep(federation, folder)
         _rounds(federation, folder, progress, after_round)
         federation.check_frozen()
-    done = Run(experiment, folder.path, federation.history, federation.versions)
+    done = Run(experiment, folder.path, federation.history, federation.versions, model)
     if done.note:
         warnings.warn(done.note, RunWarning, stacklevel=2)
     return done
 
 
 def _check_same(
-    folder: RunFolder, saved: Mapping[str, Any], dataset: data.Dataset, clients: Clients, min_updates: int
+    folder: RunFolder,
+    saved: Mapping[str, Any],
+    dataset: data.Dataset,
+    clients: Clients,
+    min_updates: int,
+    frozen: str | None = None,
 ) -> None:
     """Raises `RunError` unless what is in a folder is this very run, as far as its settings do not say."""
     holdings = clients.holdings()
@@ -210,6 +218,8 @@ def _check_same(
     wrong = ""
     if saved["data"] != fingerprint:
         wrong = "with other data of that name"
+    elif frozen and frozen != saved.get("frozen", frozen):
+        wrong = "with other frozen weights"
     elif changed or (WHOLE in before) != (WHOLE in holdings):
         wrong = f"with other images at {', '.join(changed) or WHOLE}"
     elif max(1, saved.get("min_updates", min_updates)) != max(1, min_updates):
@@ -221,7 +231,7 @@ def _check_same(
 def _keep(federation: Federation, folder: RunFolder) -> None:
     """Bring the folder up to date; the checkpoint is last: a round counts as done once all its files are there."""
     parameters = federation.algorithm.parameters(federation.state)
-    folder.write("network.fsp", encode(federation.network.architecture, parameters))
+    folder.write("network.fsp", encode(federation.network, parameters))
     folder.write("history.csv", federation.history.to_csv().encode())
     folder.save(federation.checkpoint())
 

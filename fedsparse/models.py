@@ -7,8 +7,9 @@ masked like weights.
 """
 
 import hashlib
+from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from fedsparse.errors import RunError, SettingError
 from fedsparse.experiment import Experiment
 from fedsparse.layers import Masked, MaskedConv2d, MaskedLinear
+from fedsparse.own.names import is_own
 
 CHANNELS = {
     "conv2": [64, 64],
@@ -45,6 +47,8 @@ class Architecture:
     classes: int
     init: str = "kaiming"
     seed: int = 0
+    weights: str = ""
+    """With `init=own`, the file that the frozen weights are from."""
 
     def __post_init__(self) -> None:
         if not all(1 <= number <= MOST for number in (*self.shape, self.classes)):
@@ -87,7 +91,7 @@ class Architecture:
         return max(1, round(base * self.width))
 
     def layout(self) -> "Layout":
-        """The order and shapes of the mask's entries."""
+        """The order and shapes of the mask's entries, of a network by this package."""
         return Layout(tuple(shape for _, shape in self.stages() if shape))
 
 
@@ -96,11 +100,29 @@ class Layout:
     """How a flat mask of n entries maps to layers: weight shapes in order, each followed by its biases."""
 
     shapes: tuple[tuple[int, ...], ...]
+    biases: tuple[int, ...] = ()
+    """How many biases each layer has; if empty, one per output."""
+    frozen: bytes = b""
+    """A digest of frozen weights that do not grow from a seed."""
+
+    @property
+    def bias_counts(self) -> tuple[int, ...]:
+        """How many biases each layer has."""
+        return self.biases or tuple(shape[0] for shape in self.shapes)
 
     @property
     def sizes(self) -> list[int]:
         """Mask entries of each layer; they add up to n."""
-        return [torch.Size(shape).numel() + shape[0] for shape in self.shapes]
+        counts = zip(self.shapes, self.bias_counts, strict=True)
+        return [torch.Size(shape).numel() + biases for shape, biases in counts]
+
+    def parts(self, values: Tensor) -> list[Tensor]:
+        """Weight and, where there is one, bias of each layer in order, as views of a flat vector (n,)."""
+        found = []
+        for layer, shape, biases in zip(values.split(self.sizes), self.shapes, self.bias_counts, strict=True):
+            found.append(layer[: len(layer) - biases].view(shape))
+            found += [layer[len(layer) - biases :]] * bool(biases)
+        return found
 
     @property
     def n(self) -> int:
@@ -110,7 +132,8 @@ class Layout:
     @property
     def digest(self) -> bytes:
         """8 bytes that differ between layouts: both ends of a wire compare them."""
-        return hashlib.blake2b(repr(self.shapes).encode(), digest_size=8).digest()
+        own = (self.biases, self.frozen) if self.biases or self.frozen else ()
+        return hashlib.blake2b(repr((self.shapes, *own) if own else self.shapes).encode(), digest_size=8).digest()
 
 
 class MaskedNetwork(nn.Module):
@@ -129,6 +152,7 @@ class MaskedNetwork(nn.Module):
         self.architecture = architecture
         self.precision = precision
         self.layout = architecture.layout()
+        init = "kaiming" if architecture.init == "own" else architecture.init
         stages: list[nn.Module] = []
         masked = 0
         for kind, shape in architecture.stages():
@@ -136,9 +160,14 @@ class MaskedNetwork(nn.Module):
                 stages.insert(-1, nn.MaxPool2d(2))
                 continue
             layer = partial(MaskedConv2d, kernel=shape[2]) if kind == "conv" else MaskedLinear
-            stages += [layer(shape[1], shape[0], architecture.init, architecture.seed, masked), nn.ReLU()]
+            stages += [layer(shape[1], shape[0], init, architecture.seed, masked), nn.ReLU()]
             masked += 1
         self.stages = nn.ModuleList(stages[:-1])  # no ReLU after the last layer: it gives logits
+        if architecture.init == "own":
+            from fedsparse.own.weights import load_frozen
+
+            load_frozen(self, architecture.weights)
+            self.layout = replace(self.layout, frozen=bytes.fromhex(self.fingerprint()))
 
     def forward(self, images: Tensor, mask: Tensor) -> Tensor:
         """Logits of a batch.
@@ -161,13 +190,12 @@ class MaskedNetwork(nn.Module):
         """Logits with other weights, (n,), in place of the frozen ones: for algorithms that train weights."""
         return self.forward_with_parts(images, self.parts(weights))
 
-    def parts(self, weights: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Weight and bias of each layer, as views of a flat vector (n,)."""
-        pairs = zip(self.layers(), weights.split(self.layout.sizes), strict=True)
-        return [layer.parts(part) for layer, part in pairs]
+    def parts(self, weights: Tensor) -> list[Tensor]:
+        """Weight and bias of each layer in turn, as views of a flat vector (n,)."""
+        return self.layout.parts(weights)
 
-    def forward_with_parts(self, images: Tensor, parts: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """Logits of a batch, from the weight and bias of each layer."""
+    def forward_with_parts(self, images: Tensor, parts: list[Tensor]) -> Tensor:
+        """Logits of a batch, from the weight and bias of each layer in turn."""
         # Channels last: on a CPU, 0.8 of the time of a training step of conv4, 0.6 of an evaluation.
         x = scaled(images).to(memory_format=torch.channels_last)
         remaining = iter(parts)
@@ -175,7 +203,8 @@ class MaskedNetwork(nn.Module):
         with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
             for stage in self.stages:
                 if isinstance(stage, Masked):
-                    x = stage.forward_with(x.flatten(1) if isinstance(stage, MaskedLinear) else x, *next(remaining))
+                    x = x.flatten(1) if isinstance(stage, MaskedLinear) else x
+                    x = stage.forward_with(x, next(remaining), next(remaining))
                 else:
                     x = stage(x)
         return x.float()
@@ -186,10 +215,15 @@ class MaskedNetwork(nn.Module):
 
     def fingerprint(self) -> str:
         """A hash of every frozen weight: the same on every machine."""
-        digest = hashlib.blake2b(digest_size=8)
-        for layer in self.layers():
-            digest.update(layer.frozen.cpu().numpy().astype("<f4").tobytes())
-        return digest.hexdigest()
+        return digest_of([layer.frozen for layer in self.layers()])
+
+
+def digest_of(tensors: Iterable[Tensor]) -> str:
+    """A hash of tensors in order, as float32: 16 hexadecimal digits."""
+    digest = hashlib.blake2b(digest_size=8)
+    for tensor in tensors:
+        digest.update(tensor.detach().cpu().numpy().astype("<f4").tobytes())
+    return digest.hexdigest()
 
 
 def scaled(images: Tensor) -> Tensor:
@@ -205,8 +239,22 @@ def build(experiment: Experiment, shape: tuple[int, int, int], classes: int) -> 
         SettingError: the images are too small for the model.
     """
     e, device = experiment, device_of(experiment)
-    architecture = Architecture(e.model, e.width, shape, classes, e.init, e.seed)
-    return MaskedNetwork(architecture, precision_of(e, device)).to(device)
+    architecture = Architecture(e.model, e.width, shape, classes, e.init, e.seed, e.weights)
+    return network_of(architecture, precision_of(e, device)).to(device)
+
+
+def network_of(architecture: Architecture, precision: str = "float32") -> MaskedNetwork:
+    """The network of an architecture, by this package or of the user's own.
+
+    Raises:
+        SettingError: the images are too small for the model; a module that cannot be masked.
+        DataError: the file of its weights is not there, or does not fit.
+    """
+    if is_own(architecture.model):
+        from fedsparse.own.module import OwnNetwork
+
+        return OwnNetwork(architecture, precision)
+    return MaskedNetwork(architecture, precision)
 
 
 def device_of(experiment: Experiment) -> torch.device:

@@ -11,6 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fedsparse.errors import SettingError
+from fedsparse.experiment import Experiment
+from fedsparse.own.names import is_own, resolve
+
 POWER = 2.0
 """Exponent of what has been learned, where λ follows it."""
 Term = Callable[[Tensor, Tensor, Tensor], Tensor | float]
@@ -67,3 +71,16 @@ kl = Regularizer(value=_kl, derivative=lambda theta, s, s0: (s - s0) / log(2))
 """(1/n) Σ KL(θⱼ ‖ θ₀ⱼ) in bits: the cost of moving away from the θ that both sides know."""
 
 REGULARIZERS = {"sparsity": sparsity, "entropy": entropy, "kl": kl}
+
+
+def regularizer_of(experiment: Experiment) -> Regularizer:
+    """The regularizer that an experiment names.
+
+    Raises:
+        SettingError: one of the user's own that cannot be found, or is no `Regularizer`.
+    """
+    name = experiment.regularizer
+    found = resolve("regularizer", name) if is_own(name) else REGULARIZERS[name]
+    if not isinstance(found, Regularizer):
+        raise SettingError(f"regularizer={name} is {type(found).__name__}; it must be a fedsparse.Regularizer")
+    return found

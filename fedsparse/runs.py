@@ -1,10 +1,12 @@
 """A run that is there: its settings, history, network and θ. It may be opened wherever its folder lies."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 import fedsparse
 from fedsparse import algorithms
@@ -27,11 +29,13 @@ class Run:
     history: History
     versions: dict[str, str] = field(default_factory=dict)
     """Of fedsparse, torch and numpy, as of the last round that was done."""
+    model: Callable[..., nn.Module] | None = None
+    """What made the module, where it is the user's own."""
 
     @property
     def network(self) -> TrainedNetwork:
         """The thresholded network, read from `network.fsp`."""
-        return load_network(self.folder / "network.fsp")
+        return load_network(self.folder / "network.fsp", self.model)
 
     @property
     def network_bytes(self) -> int:
@@ -59,10 +63,13 @@ class Run:
         return missed_target(self.experiment, self.history)
 
 
-def open_run(folder: str | Path) -> Run:
+def open_run(folder: str | Path, model: Callable[..., nn.Module] | None = None) -> Run:
     """The run in a folder, finished or not: without its data, its lock, or write access.
 
     Its experiment names the place where the folder lies now.
+
+    Args:
+        model: as in `load_network`, for a network around a module of one's own.
 
     Raises:
         RunError: there is no run, it cannot be read, or another version of fedsparse made it.
@@ -73,7 +80,7 @@ def open_run(folder: str | Path) -> Run:
         experiment = Experiment(**{**settings_in(path, saved), "out": path.resolve().parent})
     except SettingError as error:
         raise RunError(f"the run in {path} was made by another version of fedsparse: {error}") from None
-    return Run(experiment, path, History(saved["history"]), saved["versions"])
+    return Run(experiment, path, History(saved["history"]), saved["versions"], model)
 
 
 def versions() -> dict[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import Field, field
 from typing import Any
 
 from fedsparse.errors import SettingError
+from fedsparse.own.names import is_own, name_of
 
 LONGEST_NAME = 100
 """Bytes of a name that becomes part of a folder's name."""
@@ -24,6 +25,7 @@ def setting(
     low: float = -math.inf,
     high: float = math.inf,
     is_name: bool = False,
+    own: bool = False,
     only: Mapping[str, tuple[str, ...]] | None = None,
     only_if_lam: bool = False,
 ):
@@ -31,12 +33,13 @@ def setting(
 
     Args:
         is_name: of a text, that it becomes part of a file's name, so that it may not be a path.
+        own: beside the choices it may name a function or class of the user's own, `package.module:name`.
         only: the setting is read only where these other settings have one of these values.
         only_if_lam: the setting is read only where λ may be above 0.
     """
     metadata = {
-        "help": help, "choices": choices, "low": low, "high": high, "is_name": is_name, "only": only or {},
-        "only_if_lam": only_if_lam,
+        "help": help, "choices": choices, "low": low, "high": high, "is_name": is_name, "own": own,
+        "only": only or {}, "only_if_lam": only_if_lam,
     }  # fmt: skip
     return field(default=default, metadata=metadata)
 
@@ -52,7 +55,7 @@ def allowed(setting: Field) -> str:
     """The allowed values, in words, for messages and tables."""
     meta = setting.metadata
     if meta["choices"]:
-        return ", ".join(meta["choices"])
+        return ", ".join(meta["choices"]) + ", or package.module:name" * meta["own"]
     low, high = meta["low"], meta["high"]
     if math.isinf(low):
         return "a name" if meta["is_name"] else "any text"
@@ -75,10 +78,14 @@ def checked(setting: Field, value: Any) -> Any:
     name, meta = setting.name, setting.metadata
     wrong = f"{name}={value!r}"
     if setting.type is str:
+        if meta["own"] and callable(value):
+            return name_of(name, value)
         text = os.fspath(value) if isinstance(value, os.PathLike) else value
+        if text == setting.default:
+            return text
         if not isinstance(text, str) or not text.strip() or "\0" in text:
             raise SettingError(f"{wrong} is not a text; allowed: {allowed(setting)}")
-        if meta["choices"] and text not in meta["choices"]:
+        if meta["choices"] and text not in meta["choices"] and not (meta["own"] and is_own(text)):
             raise SettingError(f"{wrong} is not one of {allowed(setting)}{nearest(text, meta['choices'])}")
         if meta["is_name"] and not _is_name(text):
             raise SettingError(

@@ -81,6 +81,7 @@ def test_key_ignores_rounds_and_places_and_nothing_else():
     other = {"str": "x", "int": 2, "float": 0.25}
     for name, f in SETTINGS.items():
         readers = {other: values[0] for other, values in f.metadata["only"].items()}
+        readers |= {"model": "a:module", "width": SETTINGS["width"].default} if name in ("init", "weights") else {}
         base = Experiment(**readers, lam=1.0 if f.metadata["only_if_lam"] else 0.0)
         value = f.metadata["choices"][-1] if f.metadata["choices"] else other[f.type.__name__]
         changed = base.replace(**{name: value})

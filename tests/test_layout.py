@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "fedsparse"
 CORE = sorted(set(PACKAGE.glob("*.py")) - {PACKAGE / "__main__.py"})  # the entry point imports whatever is called
-LOWER = [*CORE, *(PACKAGE / "algorithms").glob("*.py"), *(PACKAGE / "wire").glob("*.py")]
+LOWER = [*CORE, *(file for folder in ("algorithms", "wire", "own") for file in (PACKAGE / folder).glob("*.py"))]
 UPPER = ("flower", "teaching", "analysis", "tools")
 
 
@@ -38,4 +38,4 @@ def test_what_is_built_on_the_core_does_not_import_the_tools(folder):
 
 def test_the_core_stays_small():
     assert len(CORE) <= 25
-    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in CORE) <= 2850
+    assert sum(len(file.read_text(encoding="utf-8").splitlines()) for file in CORE) <= 2900

@@ -23,6 +23,7 @@ from fedsparse.algorithms.sign_sgd import SignSGD
 from fedsparse.client import Client
 from fedsparse.experiment import Experiment
 from fedsparse.models import MaskedNetwork
+from fedsparse.own.names import call, is_own
 from fedsparse.theta import Weights
 
 
@@ -57,5 +58,10 @@ ALGORITHMS: dict[str, Callable[[Experiment, MaskedNetwork], Algorithm]] = {
 
 
 def make(experiment: Experiment, network: MaskedNetwork) -> Algorithm:
-    """The algorithm that an experiment names."""
-    return ALGORITHMS[experiment.algorithm](experiment, network)
+    """The algorithm that an experiment names: one of `ALGORITHMS`, or of the user's own, made of the same two.
+
+    Raises:
+        SettingError: one of the user's own that cannot be found, or fails.
+    """
+    name = experiment.algorithm
+    return call("algorithm", name, experiment, network) if is_own(name) else ALGORITHMS[name](experiment, network)

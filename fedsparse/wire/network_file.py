@@ -1,10 +1,12 @@
 """A trained network as one file: architecture, seed, coded mask. The random weights grow from the seed.
 
-Where weights were trained, the file holds them as float32 in place of a mask.
+Where weights were trained, the file holds them as float32 in place of a mask. Frozen weights that do not grow from the
+seed (`init=own`) are not in it: it names their file, and has a digest of them.
 """
 
 import json
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +15,17 @@ from torch import Tensor, nn
 
 from fedsparse.errors import DataError, MessageError, SettingError
 from fedsparse.experiment import Experiment
-from fedsparse.models import Architecture, MaskedNetwork
+from fedsparse.models import Architecture, MaskedNetwork, network_of
+from fedsparse.own.exported import plain_module, shrunk, to_onnx
+from fedsparse.own.names import is_own, name_of
 from fedsparse.theta import Weights
-from fedsparse.wire.frame import Kind
+from fedsparse.wire.frame import Kind, header_of
 from fedsparse.wire.masks import decode_network, encode_network, network_description
 from fedsparse.wire.weights import decode_weight_network, encode_weight_network
+
+FREE, DENSEST = 2**24, 2**12
+"""Parameters that any file may claim, and those beside them for each of its bytes: what a reader may have to allocate
+is bounded before anything is. (Masks of 0.002 bits per parameter would pass.)"""
 
 
 class TrainedNetwork(nn.Module):
@@ -25,6 +33,7 @@ class TrainedNetwork(nn.Module):
 
     Attributes:
         architecture: what it is; with the mask, all there is to know.
+        masked: the network of frozen weights.
         mask: (n,) float32 of 0 and 1; None where weights were trained.
         weights: (n,) float32: the frozen ones under the mask, or the trained ones.
     """
@@ -32,10 +41,10 @@ class TrainedNetwork(nn.Module):
     mask: Tensor | None
     weights: Tensor
 
-    def __init__(self, architecture: Architecture, trained: np.ndarray | Weights) -> None:
+    def __init__(self, network: MaskedNetwork, trained: np.ndarray | Weights) -> None:
         super().__init__()
-        self.architecture = architecture
-        self.masked = MaskedNetwork(architecture)
+        self.architecture = network.architecture
+        self.masked = network
         if isinstance(trained, Weights):
             mask, weights = None, torch.from_numpy(trained.values)
         else:
@@ -70,48 +79,89 @@ class TrainedNetwork(nn.Module):
             images = images.float()
         return self.masked.forward_with_weights(images, self.weights.float())
 
+    def to_torch(self) -> nn.Module:
+        """The same network as an ordinary module with a plain state_dict; it takes float images in [−1, 1]."""
+        return plain_module(self.masked, self.weights.float())
+
+    def shrink(self) -> nn.Sequential:
+        """`to_torch` without units that are dead under the mask: smaller and dense, its logits the same.
+
+        Raises:
+            SettingError: the network is around a module of the user's own.
+        """
+        return shrunk(self.to_torch())
+
+    def to_onnx(self, file: str | Path) -> None:
+        """Write `to_torch` as ONNX, for any size of batch. Raises `RunError` without onnxscript, or if it fails."""
+        to_onnx(self.to_torch(), self.architecture.shape, file)
+
     @property
     def float32_bytes(self) -> int:
         """What the same network costs as 32-bit numbers."""
         return 4 * self.masked.layout.n
 
 
-def encode(architecture: Architecture, trained: np.ndarray | Weights) -> bytes:
+def encode(network: MaskedNetwork, trained: np.ndarray | Weights) -> bytes:
     """The content of a `.fsp` file: trained weights as they are, of a θ or a mask the entries above ½."""
-    description = json.dumps(asdict(architecture), separators=(",", ":")).encode()
+    fields = {k: v for k, v in asdict(network.architecture).items() if k != "weights" or v}
+    description = json.dumps(fields, separators=(",", ":")).encode()
     if isinstance(trained, Weights):
-        return encode_weight_network(trained, architecture.layout(), description)
-    return encode_network((trained > 0.5).astype(np.uint8), architecture.layout(), description)
+        return encode_weight_network(trained, network.layout, description)
+    return encode_network((trained > 0.5).astype(np.uint8), network.layout, description)
 
 
-def load_network(path: str | Path) -> TrainedNetwork:
+def load_network(
+    path: str | Path, model: Callable[..., nn.Module] | None = None, weights: str | Path | None = None
+) -> TrainedNetwork:
     """The trained network in a `.fsp` file, ready for use.
 
+    Args:
+        model: of a network around a module of one's own, the function that makes it: a file names it, but nothing is
+            imported because a file says so.
+        weights: where the file of its frozen weights lies now, if it is not where it was (`init=own`).
+
     Raises:
-        MessageError: the file is cut off, damaged, or was not written by fedsparse.
+        MessageError: the file is cut off, damaged, or was not written by fedsparse; it needs a `model`, or its frozen
+            weights are other ones.
+        DataError: the file of its frozen weights is not there, or does not fit.
         OSError: there is no such file, or it cannot be read.
     """
     content = Path(path).read_bytes()
     try:
         kind = Kind.WEIGHT_NETWORK if content[4:5] == bytes([Kind.WEIGHT_NETWORK]) else Kind.NETWORK
-        architecture = _architecture(network_description(content, kind))
+        header = header_of(content, kind)
+        if header.n > FREE + DENSEST * len(content):
+            raise MessageError(
+                f"{header.n:,} parameters in {len(content):,} bytes: no network that learned is so small"
+            )
+        architecture = _architecture(network_description(content, kind), header.n)
+        if is_own(architecture.model) and model is None:
+            raise MessageError(f"a network around {architecture.model}: give that function as load_network(…, model=…)")
+        if model is not None:
+            architecture = replace(architecture, model=name_of("model", model))
+        if weights is not None:
+            architecture = replace(architecture, weights=str(weights))
+        network = network_of(architecture)
         decode = decode_network if kind == Kind.NETWORK else decode_weight_network
-        return TrainedNetwork(architecture, decode(content, architecture.layout()))
+        return TrainedNetwork(network, decode(content, network.layout))
     except MessageError as error:
         raise MessageError(f"{path}: {error}") from None
 
 
-def _architecture(description: bytes) -> Architecture:
-    """The description, checked by the schema's own ranges before anything is built from it."""
+def _architecture(description: bytes, n: int) -> Architecture:
+    """The description of n parameters, checked by the schema's own ranges before anything is built from it."""
     try:
         values = json.loads(description)
-        checked = Experiment(**{k: values[k] for k in ("model", "width", "init", "seed")})
+        named = {"weights": "", **values}
+        checked = Experiment(**{k: named[k] for k in ("model", "width", "init", "seed", "weights")})
         shape, classes = tuple(values["shape"]), values["classes"]
         whole = len(shape) == 3 and all(type(v) is int for v in (*shape, classes))
-        if not whole or set(values) != set(Architecture.__dataclass_fields__):
+        if not whole or set(named) != set(Architecture.__dataclass_fields__):
             raise ValueError(f"images of {shape}, {classes} classes")
-        architecture = Architecture(checked.model, checked.width, shape, classes, checked.init, checked.seed)
-        architecture.layout()
+        own = checked.model, checked.width, shape, classes, checked.init, checked.seed, checked.weights
+        architecture = Architecture(*own)
+        if not is_own(checked.model) and architecture.layout().n != n:
+            raise ValueError(f"{architecture.layout().n:,} parameters where the header announces {n:,}")
     except (ValueError, KeyError, TypeError, SettingError) as error:
         raise MessageError(f"a description that makes no network ({error})") from None
     return architecture

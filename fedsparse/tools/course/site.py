@@ -13,7 +13,7 @@ from fedsparse.errors import RunError
 from fedsparse.tools.notebooks.files import plain, read, repository
 from fedsparse.tools.notebooks.stamps import COMMAND_LINES
 
-LAYERS = ("core", "algorithms", "wire", "flower", "teaching", "analysis", "tools")
+LAYERS = ("core", "algorithms", "wire", "own", "flower", "teaching", "analysis", "tools")
 """The pages of the API reference: the modules of the package itself, then those of each of its folders."""
 MODULE = "\n## `{0}`\n\n```{{eval-rst}}\n.. automodule:: {0}\n   :members:\n   :ignore-module-all:\n```\n"
 READABLE = (

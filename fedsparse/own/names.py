@@ -1,0 +1,63 @@
+"""What a user brings: a module, a partition, a regularizer or an algorithm, named as `package.module:name`.
+
+A setting holds the name, so that a run can be resumed and is known by it; in Python the object itself may be given.
+"""
+
+import importlib
+from typing import Any
+
+from fedsparse.errors import SettingError
+
+
+def is_own(value: str) -> bool:
+    """Whether a setting's value names an object of the user's own."""
+    return ":" in value
+
+
+def name_of(setting: str, value: Any) -> str:
+    """The name of a function or class at the top of its module.
+
+    Raises:
+        SettingError: it has none, as a lambda or a function inside another has not.
+    """
+    name = getattr(value, "__qualname__", "")
+    module = getattr(value, "__module__", "")
+    if not module or not name.isidentifier():
+        what = name or type(value).__name__
+        raise SettingError(f"{setting}: {what} cannot be found by name; define it at the top of a module")
+    return f"{module}:{name}"
+
+
+def resolve(setting: str, name: str) -> Any:
+    """The object behind `package.module:name`.
+
+    Raises:
+        SettingError: there is no such module, or it has nothing of that name, or fails when it is imported.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        found = importlib.import_module(module)
+    except Exception as error:  # whatever the user's module raises
+        raise SettingError(f"{setting}={name}: cannot import {module!r} ({_one_line(error)})") from None
+    if not attribute or not hasattr(found, attribute):
+        raise SettingError(f"{setting}={name}: {module} has no {attribute!r}; it must be package.module:name")
+    return getattr(found, attribute)
+
+
+def call(setting: str, name: str, *arguments: Any) -> Any:
+    """What the object behind a name returns; whatever it raises becomes one line.
+
+    Raises:
+        SettingError: as `resolve`, or what the user's function raised.
+    """
+    function = resolve(setting, name)
+    try:
+        return function(*arguments)
+    except SettingError:
+        raise
+    except Exception as error:
+        raise SettingError(f"{setting}={name} failed: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -1,0 +1,432 @@
+"""What users bring from outside the package, and take away: modules, partitions, regularizers, algorithms, weights."""
+
+import json
+import struct
+import subprocess
+import sys
+import textwrap
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from fedsparse import (
+    Architecture,
+    DataError,
+    Experiment,
+    Federation,
+    MaskedNetwork,
+    MessageError,
+    SettingError,
+    load_network,
+    open_run,
+    run,
+)  # fmt: skip
+from fedsparse.__main__ import main
+from fedsparse.own.exported import plain_module, shrunk
+from fedsparse.wire.frame import CHECKSUM, HEADER, Kind, header_of, message_of
+from fedsparse.wire.network_file import encode
+
+SHAPE = (1, 8, 8)
+MINE = '''
+    import numpy as np
+    import torch
+    from torch import nn
+    from fedsparse import Regularizer
+    from fedsparse.algorithms.fedpm import FedPM
+
+    def mlp(shape, classes):
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(64, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, classes))
+
+    class Block(nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.one = nn.Conv2d(width, width, 3, padding=1, bias=False)
+            self.two = nn.Conv2d(width, width, 3, padding=1, bias=False)
+            self.norms = nn.ModuleList([nn.GroupNorm(2, width), nn.GroupNorm(2, width)])
+
+        def forward(self, x):
+            return torch.relu(x + self.norms[1](self.two(torch.relu(self.norms[0](self.one(x))))))
+
+    def residual(shape, classes):
+        return nn.Sequential(
+            nn.Conv2d(1, 8, 3, padding=1), Block(8), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, classes))
+
+    class Attention(nn.Module):
+        """One head over the rows of an image, out of linear layers."""
+
+        def __init__(self, classes):
+            super().__init__()
+            self.q, self.k, self.v = nn.Linear(8, 16), nn.Linear(8, 16), nn.Linear(8, 16)
+            self.norm, self.out = nn.LayerNorm(16), nn.Linear(16, classes)
+
+        def forward(self, images):
+            x = images.flatten(1, 2)
+            scores = torch.softmax(self.q(x) @ self.k(x).transpose(1, 2) / 4, dim=-1)
+            return self.out(self.norm(scores @ self.v(x)).mean(1))
+
+    def attention(shape, classes):
+        return Attention(classes)
+
+    class Other(nn.Module):
+        """Transposed and one-dimensional convolutions, and an embedding whose weight a linear layer shares."""
+
+        def __init__(self, classes):
+            super().__init__()
+            self.up, self.line = nn.ConvTranspose2d(1, 2, 2, stride=2, bias=False), nn.Conv1d(2, 4, 5)
+            self.words, self.again = nn.Embedding(16, 4), nn.Linear(4, 16, bias=False)
+            self.again.weight, self.last = self.words.weight, nn.Linear(16, classes)
+
+        def forward(self, images):
+            x = self.line(self.up(images).flatten(2)).mean(2)
+            return self.last(self.again(torch.relu(x + self.words((images.flatten(1)[:, 0] > 0).long()))))
+
+    def other(shape, classes):
+        return Other(classes)
+
+    def batch_norm(shape, classes):
+        return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, classes))
+
+    def recurrent(shape, classes):
+        return nn.Sequential(nn.Flatten(1, 2), nn.LSTM(8, 8), nn.Linear(8, classes))
+
+    class Loose(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.scale = nn.Linear(64, 10), nn.Parameter(torch.ones(1))
+
+        def forward(self, x):
+            return self.layer(x.flatten(1)) * self.scale
+
+    def loose(shape, classes):
+        return Loose()
+
+    def empty(shape, classes):
+        return nn.Flatten()
+
+    def headless(shape, classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
+
+    def misfit(shape, classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(65, classes))
+
+    def broken(shape, classes):
+        raise RuntimeError("no such luck")
+
+    def number(shape, classes):
+        return 3
+
+    half = Regularizer(value=lambda theta, s, s0: theta / 2, derivative=lambda theta, s, s0: 0.5)
+
+    def odd_and_even(labels, experiment):
+        clients = experiment.clients
+        return [np.flatnonzero(labels % 2 == k % 2)[k // 2 :: clients // 2] for k in range(clients)]
+
+    def short(labels, experiment):
+        return [[0], [1]]
+
+    def twice(labels, experiment):
+        return [[0, 1]] * experiment.clients
+
+    class Louder(FedPM):
+        def parameters(self, state):
+            return super().parameters(state).round()
+'''
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    """A module outside the package, where Python finds it."""
+    folder = tmp_path_factory.mktemp("outside")
+    (folder / "outside.py").write_text(textwrap.dedent(MINE), encoding="utf-8")
+    sys.path.insert(0, str(folder))
+    import outside
+
+    yield outside
+    sys.path.remove(str(folder))
+    del sys.modules["outside"]
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Settings of a short run."""
+    return {
+        "rounds": 2,
+        "clients": 4,
+        "local_epochs": 1,
+        "init": "fedpm",
+        "train_size": 200,
+        "out": str(tmp_path / "runs"),
+    }
+
+
+@pytest.mark.parametrize("engine", ["fast", "plain"])
+def test_a_module_of_ones_own_is_the_built_in_network_to_the_bit(mine, small, engine):
+    own = Federation(Experiment(model=mine.mlp, engine=engine, **small))
+    built_in = Federation(Experiment(model="mlp", width=1, engine=engine, **small))
+    assert own.network.fingerprint() == built_in.network.fingerprint()
+    for _ in range(2):
+        rows = own.round(), built_in.round()
+        for name in ("accuracy", "accuracy_threshold", "loss", "uplink_bytes", "downlink_bytes"):
+            assert rows[0][name] == rows[1][name], name
+
+
+@pytest.mark.parametrize("model", ["residual", "attention", "other"])
+def test_modules_train_through_both_engines_and_come_back_from_a_file(mine, small, model):
+    factory = getattr(mine, model)
+    done = run(Experiment(model=factory, **small))
+    plain = run(Experiment(model=factory, engine="plain", **small))
+    assert done.history.last["uplink_bytes"] == plain.history.last["uplink_bytes"]
+    images = torch.rand(5, *SHAPE) * 2 - 1
+    trained = load_network(done.folder / "network.fsp", model=factory)
+    logits = trained(images)
+    assert torch.equal(logits, done.network(images))
+    assert torch.equal(logits, open_run(done.folder, model=factory).network(images))
+    torch.testing.assert_close(trained.to_torch()(images), logits)
+    state = trained.to_torch().state_dict()
+    again = factory(SHAPE, 10)
+    again.load_state_dict(state)
+    torch.testing.assert_close(again(images), logits)
+
+
+def test_normalization_is_frozen_at_one_and_zero_and_not_masked(mine):
+    network = Federation(Experiment(model=mine.residual)).network
+    masked = 8 * 9 + 8 + 2 * 8 * 8 * 9 + 32 * 10 + 10
+    assert network.layout.n == masked, "neither the scales nor the shifts of GroupNorm"
+    norms = [m for m in network.module.modules() if isinstance(m, nn.GroupNorm)]
+    assert all((n.weight == 1).all() and (n.bias == 0).all() for n in norms)
+
+
+def test_a_shared_weight_is_masked_once(mine):
+    layout = Federation(Experiment(model=mine.other)).network.layout
+    assert layout.shapes == ((1, 2, 2, 2), (4, 2, 5), (16, 4), (10, 16))
+    assert layout.biases == (0, 4, 0, 10)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("batch_norm", "1 is a BatchNorm2d, whose running statistics nobody sends; use GroupNorm or LayerNorm"),
+        ("recurrent", "1 is a LSTM, which cannot be masked; build it of Linear layers"),
+        ("loose", "it (Loose) has parameters of its own"),
+        ("empty", "has no layer that can be masked: Linear"),
+        ("headless", "gives (2, 3) for two images; logits of shape (2, 10) are needed"),
+        ("misfit", "fails on images of (1, 8, 8): "),
+        ("broken", "failed: RuntimeError: no such luck"),
+        ("number", "gives int; it must return a torch.nn.Module"),
+        ("nothing", "outside has no 'nothing'; it must be package.module:name"),
+    ],
+)
+def test_what_cannot_be_masked_is_one_line(mine, tmp_path, capsys, model, words):
+    name = f"outside:{model}"
+    with pytest.raises(SettingError, match=f"model={name}"):
+        Federation(Experiment(model=name))
+    assert main([f"model={name}", f"out={tmp_path}"]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"model": lambda shape, classes: None}, "cannot be found by name; define it at the top of a module"),
+        ({"model": "no_such:thing"}, "cannot import 'no_such' (ModuleNotFoundError"),
+        ({"model": "outside:mlp", "width": 0.3}, "width=0.3 would have no effect"),
+        ({"regularizer": "outside:mlp", "lam": 1}, "it must be a fedsparse.Regularizer"),
+        ({"partition": "outside:short"}, "gives 2 parts, the smallest of 1 images"),
+        ({"partition": "outside:twice"}, "each at most once among all clients"),
+        ({"partition": "outside:broken"}, "failed: RuntimeError: no such luck"),
+        ({"algorithm": "outside:broken"}, "failed: RuntimeError: no such luck"),
+        ({"init": "own"}, "its weights come from a file, weights=FILE"),
+        ({"init": "own", "weights": "none.pt"}, "no such file; torch.save"),
+        ({"weights": "none.pt"}, "weights=none.pt would have no effect"),
+    ],
+)
+@pytest.mark.usefixtures("mine")
+def test_what_cannot_be_used_is_refused(given, words):
+    with pytest.raises((SettingError, DataError)) as refused:
+        Federation(Experiment(**{"clients": 4, **given})).round()
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_partition_regularizer_and_algorithm_of_ones_own(mine, small):
+    common = {**small, "lam": 4, "model": "mlp", "width": 0.2}
+    own = Federation(Experiment(partition=mine.odd_and_even, regularizer="outside:half", **common))
+    counts = own.clients.label_counts
+    assert (counts[::2, 1::2] == 0).all()
+    assert (counts[1::2, ::2] == 0).all()
+    half = Federation(Experiment(regularizer="outside:half", **common))
+    same = Federation(Experiment(**{**common, "lam": 2}))
+    assert half.round()["uplink_bytes"] == same.round()["uplink_bytes"], "λ/2 is half of λ"
+    louder = Federation(Experiment(algorithm=mine.Louder, **common))
+    louder.round()
+    theta = louder.algorithm.parameters(louder.state)
+    assert set(np.unique(theta)) <= {0.0, 1.0}
+
+
+def test_frozen_weights_may_be_pre_trained(mine, small, tmp_path):
+    torch.manual_seed(3)
+    dense = mine.mlp(SHAPE, 10)
+    file = tmp_path / "dense.pt"
+    torch.save(dense.state_dict(), file)
+    settings = {**small, "init": "own", "weights": str(file)}
+    own = run(Experiment(model=mine.mlp, **settings))
+    built_in = run(Experiment(model="mlp", width=1, **settings))
+    assert own.history.last["uplink_bytes"] == built_in.history.last["uplink_bytes"]
+    images = torch.rand(5, *SHAPE) * 2 - 1
+    logits = own.network(images)
+    whole = plain_module(
+        built_in.network.masked, built_in.network.masked.weights(torch.ones(len(built_in.network.weights)))
+    )
+    torch.testing.assert_close(whole(images), dense(images))
+    smaller = built_in.folder / "network.fsp"
+    assert smaller.stat().st_size < 4 * len(built_in.network.weights) / 20, "the weights are not in it"
+    assert torch.equal(load_network(smaller)(images), logits)
+    moved = file.rename(tmp_path / "moved.pt")
+    with pytest.raises(DataError, match="no such file"):
+        load_network(smaller)
+    assert torch.equal(load_network(smaller, weights=moved)(images), logits)
+    torch.save({name: t + 1 for name, t in dense.state_dict().items()}, file)
+    with pytest.raises(MessageError, match="other frozen weights"):
+        load_network(smaller)
+    with pytest.raises(Exception, match="other frozen weights"):
+        run(Experiment(model="mlp", width=1, **{**settings, "rounds": 3}))
+    torch.save({"weight": torch.zeros(3)}, file)
+    with pytest.raises(DataError, match=r"holds tensors of \[\(3,\)\]; mlp needs, in this order, \[\(300, 64\)"):
+        Federation(Experiment(model="mlp", width=1, **settings))
+    with pytest.raises(DataError, match="does not fit model=outside:mlp"):
+        Federation(Experiment(model=mine.mlp, **settings))
+
+
+def test_a_file_that_names_a_module_imports_nothing(mine, small):
+    done = run(Experiment(model=mine.mlp, **small))
+    with pytest.raises(MessageError, match="give that function as load_network"):
+        load_network(done.folder / "network.fsp")
+    with pytest.raises(MessageError, match="another layout"):
+        load_network(done.folder / "network.fsp", model=mine.residual)
+
+
+@pytest.mark.parametrize("model", ["conv2", "conv4", "lenet", "mlp"])
+@settings(max_examples=15, deadline=None)
+@given(density=st.floats(0.0, 1.0), seed=st.integers(0, 99))
+def test_without_its_dead_units_a_network_has_the_same_logits(model, density, seed):
+    network = MaskedNetwork(Architecture(model, 0.2, SHAPE, 10, seed=seed))
+    generator = torch.Generator().manual_seed(seed)
+    mask = (torch.rand(network.layout.n, generator=generator) < density).float()
+    whole = plain_module(network, network.weights(mask))
+    small = shrunk(whole)
+    images = torch.rand(9, *SHAPE, generator=generator) * 2 - 1
+    torch.testing.assert_close(small(images), whole(images), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(whole(images), network(images, mask), rtol=1e-4, atol=1e-5)
+    count = [sum(p.numel() for p in module.parameters()) for module in (whole, small)]
+    assert count[1] <= count[0] == network.layout.n
+    if density < 0.02:
+        assert count[1] < count[0] / 2
+
+
+def test_dead_units_are_removed_by_hand():
+    one, two, three = nn.Linear(2, 4), nn.Linear(4, 2), nn.Linear(2, 1)
+    with torch.no_grad():
+        one.weight.copy_(torch.tensor([[1.0, 0], [0, 0], [0, 0], [1, 1]]))  # 1 and 2 read nothing
+        one.bias.copy_(torch.tensor([0.0, 2, -1, 0]))  # and are 2 and 0, always
+        two.weight.copy_(torch.tensor([[1.0, 3, 5, 0], [0, 1, 0, 0]]))  # nobody reads 3
+        two.bias.copy_(torch.tensor([0.5, -9]))
+        three.weight.copy_(torch.tensor([[1.0, 1]]))
+    small = shrunk(nn.Sequential(one, nn.ReLU(), two, nn.ReLU(), three))
+    first, second, last = (layer for layer in small if isinstance(layer, nn.Linear))
+    assert first.weight.tolist() == [[1, 0]]
+    assert second.weight.tolist() == [[1]]
+    assert second.bias.tolist() == [6.5], "0.5 + 3 · 2"
+    assert last.weight.tolist() == [[1]]
+    assert (first.out_features, second.in_features, last.in_features) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("model", ["conv2", "residual"])
+def test_onnx_gives_the_same_logits(mine, small, tmp_path, model):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    own = getattr(mine, model, model)
+    done = run(Experiment(model=own, **small, **({"width": 0.1} if model == "conv2" else {})))
+    done.network.to_onnx(tmp_path / "network.onnx")
+    images = torch.rand(7, *SHAPE) * 2 - 1
+    (logits,) = runtime.InferenceSession(str(tmp_path / "network.onnx")).run(None, {"images": images.numpy()})
+    torch.testing.assert_close(torch.from_numpy(logits), done.network(images), rtol=1e-4, atol=1e-5)
+
+
+def test_onnx_without_its_package_is_one_line(tiny, tmp_path, monkeypatch):
+    network = run(tiny).network
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(Exception, match="pip install onnxscript"):
+        network.to_onnx(tmp_path / "network.onnx")
+
+
+def test_a_small_file_cannot_claim_a_huge_network(tmp_path):
+    def file(n, **changes):
+        network = MaskedNetwork(Architecture("mlp", 0.02, (1, 2, 2), 3))
+        content = encode(network, np.ones(network.layout.n))
+        fields = json.loads(content[HEADER.size + CHECKSUM.size + 2 :].split(b"}")[0] + b"}") | changes
+        description = json.dumps(fields).encode()
+        payload = struct.pack("<H", len(description)) + description
+        message = bytearray(message_of(Kind.NETWORK, "context", 0, network.layout, 0, payload))
+        struct.pack_into("<I", message, 10, n)
+        struct.pack_into("<I", message, HEADER.size, zlib.crc32(payload, zlib.crc32(message[: HEADER.size])))
+        return bytes(message)
+
+    assert header_of(file(4_000_000_000), Kind.NETWORK).n == 4_000_000_000, "the test writes what it means to"
+    huge = {"model": "conv10", "width": 8.0, "shape": [1, 4096, 4096], "classes": 4096}
+    tracemalloc.start()
+    for n, changes, words in (
+        (4_000_000_000, huge, "no network that learned is so small"),
+        (1000, huge, "where the header announces 1,000"),
+    ):
+        path = tmp_path / "network.fsp"
+        path.write_bytes(file(n, **changes))
+        with pytest.raises(MessageError, match=words):
+            load_network(path)
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+
+
+def test_a_script_outside_the_package(mine, tmp_path):
+    script = f"""
+        import sys; sys.path.insert(0, {str(Path(mine.__file__).parent)!r})
+        import outside, torch
+        from fedsparse import Experiment, load_network, run
+
+        e = Experiment(model=outside.residual, partition=outside.odd_and_even, regularizer="outside:half", lam=1,
+                       clients=4, local_epochs=1, init="fedpm", train_size=200, rounds=2)
+        run(e)
+        done = run(e.replace(rounds=3))
+        assert len(done.history) == 3
+        torch.manual_seed(0)
+        images = torch.rand(3, 1, 8, 8)
+        torch.save([images, done.network(images)], "kept.pt")
+        print(done.folder / "network.fsp")
+    """
+    first = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=tmp_path, capture_output=True, encoding="utf-8"
+    )
+    assert first.returncode == 0, first.stderr
+    again = f"""
+        import sys; sys.path.insert(0, {str(Path(mine.__file__).parent)!r})
+        import outside, torch
+        from fedsparse import load_network
+
+        images, logits = torch.load("kept.pt")
+        network = load_network({first.stdout.strip()!r}, model=outside.residual)
+        assert torch.equal(network(images), logits)
+        torch.testing.assert_close(network.to_torch()(images), logits)
+    """
+    second = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(again)], cwd=tmp_path, capture_output=True, encoding="utf-8"
+    )
+    assert second.returncode == 0, second.stderr
