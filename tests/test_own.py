@@ -396,6 +396,7 @@ def test_a_small_file_cannot_claim_a_huge_network(tmp_path):
     tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_a_script_outside_the_package(mine, tmp_path):
     script = f"""
         import sys; sys.path.insert(0, {str(Path(mine.__file__).parent)!r})
@@ -430,3 +431,17 @@ def test_a_script_outside_the_package(mine, tmp_path):
         [sys.executable, "-c", textwrap.dedent(again)], cwd=tmp_path, capture_output=True, encoding="utf-8"
     )
     assert second.returncode == 0, second.stderr
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_guide_run(tmp_path):
+    guide = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
+    blocks = [block.split("```")[0] for block in guide.split("```python\n")[1:]]
+    module = [block for block in blocks if block.startswith("# mine.py\n")]
+    assert len(module) == 4
+    (tmp_path / "mine.py").write_text("\n".join(module), encoding="utf-8")
+    for script in (block for block in blocks if block not in module):
+        done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, encoding="utf-8")
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("of 17810\n")
+    assert int(done.stdout.split()[0]) < 17810
