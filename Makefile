@@ -14,7 +14,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-18s%s\n", $$1, $$2}'
 
 demo: $(READY) ## FedPM against regularized training on digits: an executed notebook, figures, a table
-	@echo "Six runs of 40 rounds, then one table: two to three minutes on two free cores. Stopped, the same call goes on."
+	@echo "Ten runs of 40 rounds, then one table: about five minutes on two free cores. Stopped, the same call goes on."
 	$(BIN)/python -m fedsparse notebook 05_fedpm_vs_regularized to=runs/demo
 
 check: lint ## style, types and every fast test, in two minutes

@@ -155,12 +155,16 @@ class Experiment:
     def of(cls, settings: Mapping[str, Any] | None = None, *, preset: str | None = None) -> "Experiment":
         """An `Experiment` from a preset (or the defaults) and a mapping of settings on top.
 
+        What the preset sets and the other settings make void, as its λ beside another algorithm, has its default.
+
         Raises:
             SettingError: an unknown name (the nearest known one is offered), a wrong type, a value out of range.
         """
         if preset is not None and preset not in PRESETS:
             raise SettingError(f"no preset {preset!r}{nearest(preset, PRESETS)}; there are {', '.join(PRESETS)}")
-        return cls(**{**(PRESETS[preset] if preset else {}), **(settings or {})})
+        given, named = dict(settings or {}), PRESETS[preset] if preset else {}
+        void = without_effect({name: f.default for name, f in SETTINGS.items()} | named | given) if preset else {}
+        return cls(**{name: value for name, value in named.items() if name not in void} | given)
 
     def replace(self, **changes: Any) -> "Experiment":
         """A copy with some settings changed, checked like a new one."""
@@ -202,7 +206,7 @@ SETTINGS = {f.name: f for f in fields(Experiment)}
 PAPER = {"width": 1.0, "rounds": 200, "batch_size": 128, "init": "fedpm"}
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "demo": {"lam": 3.0, "init": "fedpm", "batch_size": 16, "rounds": 40},
+    "demo": {"lam": 10.0, "lam_schedule": "server_loss", "init": "fedpm", "batch_size": 16, "rounds": 40},
     "paper-mnist": PAPER | {"dataset": "mnist", "model": "conv4"},
     "paper-cifar10": PAPER | {"dataset": "cifar10", "model": "conv6"},
     "paper-cifar100": PAPER | {"dataset": "cifar100", "model": "conv10", "rounds": 400},

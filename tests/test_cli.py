@@ -195,7 +195,7 @@ def test_in_a_sweep_a_setting_that_some_runs_do_not_read_has_its_default_there(c
     assert [(e.algorithm, e.lam) for e in several] == [("fedpm", 0)] * 2 + [("fedpm", 1)] * 2 + [("fedavg", 0)] * 2
     assert "lam=1 would have no effect" in capsys.readouterr().err
     assert {(e.lam, e.regularizer) for e in read("-m", "regularizer=kl", "lam=0,1")} == {(0, "sparsity"), (1, "kl")}
-    assert [e.lam for e in read("-m", "preset=demo", "algorithm=fedpm,fedavg")] == [3, 0]
+    assert [e.lam for e in read("-m", "preset=demo", "algorithm=fedpm,fedavg")] == [10, 0]
     with pytest.raises(SettingError, match=r"alpha=0\.1 would have no effect"):
         read("-m", "alpha=0.1", "seed=0,1")
 

@@ -35,6 +35,12 @@ def pictures(record: Record, scale: str, dataset: str) -> list[Picture]:
     return [picture for make in every if (picture := make(record, scale, dataset))]
 
 
+def everywhere(record: Record, make: Callable[[Record, str, str], Picture | None]) -> list[Picture]:
+    """One kind of picture, of every scale and data set for which the runs are there."""
+    places = [(scale, dataset) for scale in SCALES for dataset in SCALES[scale].by_dataset]
+    return [picture for scale, dataset in places if (picture := make(record, scale, dataset))]
+
+
 def frontier(record: Record, scale: str, dataset: str) -> Picture | None:
     """Accuracy against entropy in the last round, one dot per run of the λ grid; None before there are two λ."""
     runs = planned(record, scale).query("done and part == 'lambda' and data == @dataset")

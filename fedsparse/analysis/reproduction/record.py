@@ -115,11 +115,16 @@ class Record:
             self._load()
 
     def _load(self) -> None:
+        import pandas
+
         runs = self._read("runs.csv")
         # A setting that was added later had its default in older rows, and one that is gone in newer ones.
         defaults: dict[str, Any] = {column: SETTINGS[n].default for n, column in COLUMNS.items()} | RETIRED
         for name, default in defaults.items():
-            runs[name] = runs[name].fillna(default) if name in runs else default
+            column = runs.get(name, pandas.Series(default, runs.index))
+            if isinstance(default, str):  # a column without any text is read as one of numbers
+                column = column.astype(object)
+            runs[name] = column.fillna(default)
         self.runs = runs.reindex(columns=list(dict.fromkeys([*runs.columns, *LAST]))).replace(RENAMED)
         self._rows: dict[Any, dict[Any, Any]] = {
             (row["key"], row["rounds"]): row for row in self.runs.to_dict("records")

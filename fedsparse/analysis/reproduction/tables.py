@@ -5,7 +5,7 @@ seed has collapsed to chance, every seed by itself, since a mean over a collapse
 Accuracies are in percent. All values are those of the last round. `runs` has the ends of the keys in runs.csv.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -104,14 +104,14 @@ def methods(record: Record, scale: str, dataset: str, partition: str = "iid") ->
     return _table(compared(record, scale, dataset, partition), ["method"])
 
 
-def all_methods(record: Record) -> "pandas.DataFrame":
-    """`methods` of every scale, data set and partition, one below the other, with columns that say which."""
+def everywhere(record: Record, make: "Callable[[Record, str, str, str], pandas.DataFrame]") -> "pandas.DataFrame":
+    """`methods` or `savings` of every scale, data set and partition, one below the other; columns say which."""
     import pandas
 
     tables = [pandas.DataFrame()]
     for scale, partition in product(SCALES, PARTITIONS):
         for dataset in SCALES[scale].by_dataset:
-            table = methods(record, scale, dataset, partition)
+            table = make(record, scale, dataset, partition)
             if len(table):
                 where = {"scale": SCALE_TITLES[scale], "data": TITLES[dataset], "clients hold": partition}
                 tables.append(table.assign(**where)[[*where, *table.columns]])
