@@ -108,6 +108,53 @@ MINE = '''
     def loose(shape, classes):
         return Loose()
 
+    def two_biases(shape, classes):
+        one, two = nn.Linear(64, 64), nn.Linear(64, 64)
+        one.weight = two.weight
+        return nn.Sequential(nn.Sequential(nn.Flatten(), two), one, nn.Linear(64, classes))
+
+    class Lora(nn.Linear):
+        def __init__(self, *sizes):
+            super().__init__(*sizes)
+            self.extra = nn.Parameter(torch.zeros(2))
+
+    def lora(shape, classes):
+        return nn.Sequential(nn.Flatten(), Lora(64, classes))
+
+    def lazy(shape, classes):
+        return nn.Sequential(nn.Flatten(), nn.LazyLinear(classes))
+
+    def normed(shape, classes):
+        return nn.Sequential(nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(64, classes)))
+
+    class Squeezed(nn.Linear):
+        def forward(self, x):
+            return super().forward(x.flatten(1)).squeeze()
+
+    def squeezed(shape, classes):
+        return Squeezed(64, classes)
+
+    class View(nn.Module):
+        def __init__(self, classes):
+            super().__init__()
+            self.one, self.two = nn.Conv2d(1, 4, 3), nn.Linear(144, classes)
+
+        def forward(self, x):
+            x = torch.relu(self.one(x))
+            return self.two(x.view(len(x), -1))
+
+    def view(shape, classes):
+        return View(classes)
+
+    kept = nn.Sequential(nn.Flatten(), nn.LayerNorm(64, bias=False), nn.Linear(64, 10))
+    nn.init.constant_(kept[1].weight, 3)
+
+    def cached(shape, classes):
+        return kept
+
+    def sigmoid(shape, classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Sigmoid(), nn.Linear(32, classes))
+
     def empty(shape, classes):
         return nn.Flatten()
 
@@ -178,7 +225,7 @@ def test_a_module_of_ones_own_is_the_built_in_network_to_the_bit(mine, small, en
             assert rows[0][name] == rows[1][name], name
 
 
-@pytest.mark.parametrize("model", ["residual", "attention", "other"])
+@pytest.mark.parametrize("model", ["residual", "attention", "other", "view"])
 def test_modules_train_through_both_engines_and_come_back_from_a_file(mine, small, model):
     factory = getattr(mine, model)
     done = run(Experiment(model=factory, **small))
@@ -210,14 +257,33 @@ def test_a_shared_weight_is_masked_once(mine):
     assert layout.biases == (0, 4, 0, 10)
 
 
+def test_a_factory_may_keep_its_module_and_a_network_may_move(mine):
+    random, own = (Federation(Experiment(model=mine.cached, init=init)).network for init in ("kaiming", "own"))
+    assert (random.module[1].weight == 1).all()
+    assert (own.module[1].weight == 3).all(), "a random network has not changed it"
+    assert not random.to(torch.float32).idle, "copies for threads do not stay behind"
+
+
+@pytest.mark.parametrize("model", ["residual", "sigmoid"])
+def test_shrink_is_for_what_it_knows(mine, model):
+    network = Federation(Experiment(model=getattr(mine, model))).network
+    with pytest.raises(SettingError, match="with a ReLU after each but the last"):
+        shrunk(plain_module(network, network.frozen))
+
+
 @pytest.mark.parametrize(
     ("model", "words"),
     [
         ("batch_norm", "1 is a BatchNorm2d, whose running statistics nobody sends; use GroupNorm or LayerNorm"),
         ("recurrent", "1 is a LSTM, which cannot be masked; build it of Linear layers"),
-        ("loose", "it (Loose) has parameters of its own"),
+        ("loose", "it (Loose) has a parameter of its own, scale, which would be neither masked nor trained"),
+        ("two_biases", "1 (Linear) has a parameter of its own, 1.bias"),
+        ("lora", "1 (Lora) has a parameter of its own, 1.extra"),
+        ("lazy", "1 is a LazyLinear with weights that come later, or from elsewhere"),
+        ("normed", "1 is a ParametrizedLinear with weights that come later, or from elsewhere"),
+        ("squeezed", "gives (10,) for images of shape (1, 1, 8, 8); logits of shape (1, 10) are needed"),
         ("empty", "has no layer that can be masked: Linear"),
-        ("headless", "gives (2, 3) for two images; logits of shape (2, 10) are needed"),
+        ("headless", "gives (3, 3) for images of shape (3, 1, 8, 8); logits of shape (3, 10) are needed"),
         ("misfit", "fails on images of (1, 8, 8): "),
         ("broken", "failed: RuntimeError: no such luck"),
         ("number", "gives int; it must return a torch.nn.Module"),
@@ -238,6 +304,10 @@ def test_what_cannot_be_masked_is_one_line(mine, tmp_path, capsys, model, words)
     ("given", "words"),
     [
         ({"model": lambda shape, classes: None}, "cannot be found by name; define it at the top of a module"),
+        (
+            {"model": type("net", (), {"__module__": "__main__"})},
+            "net is in the script that runs; put it into a module",
+        ),
         ({"model": "no_such:thing"}, "cannot import 'no_such' (ModuleNotFoundError"),
         ({"model": "outside:mlp", "width": 0.3}, "width=0.3 would have no effect"),
         ({"regularizer": "outside:mlp", "lam": 1}, "it must be a fedsparse.Regularizer"),

@@ -1,6 +1,7 @@
 """Out again: a trained network as an ordinary PyTorch module, without its dead units, and as ONNX."""
 
 import importlib.util
+import re
 from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
@@ -43,6 +44,9 @@ def plain_module(network: MaskedNetwork, weights: Tensor) -> nn.Module:
     return nn.Sequential(*layers)
 
 
+LETTERS = {nn.Conv2d: "c", nn.MaxPool2d: "p", nn.ReLU: "r", nn.Flatten: "f", nn.Linear: "l"}
+
+
 def shrunk(module: nn.Module) -> nn.Sequential:
     """A smaller dense network with the same outputs, up to float rounding: `plain_module` without its dead units.
 
@@ -51,11 +55,15 @@ def shrunk(module: nn.Module) -> nn.Sequential:
     there it stays.) Each layer keeps one unit at least.
 
     Raises:
-        SettingError: the module is not a sequence of convolutions and dense layers.
+        SettingError: the module is not a sequence of convolutions and dense layers, each but the last with a ReLU.
     """
-    if not isinstance(module, nn.Sequential):
-        raise SettingError("shrink is for the networks of this package: a module of your own may read units anywhere")
-    small = deepcopy(module)
+    kinds = [type(layer) for layer in module.children()] if isinstance(module, nn.Sequential) else []
+    order = "".join(next((letter for kind, letter in LETTERS.items() if of is kind), "?") for of in kinds)
+    simple = all(layer.bias is not None and getattr(layer, "groups", 1) == 1 for layer in module.children()
+                 if isinstance(layer, (nn.Conv2d, nn.Linear)))  # fmt: skip
+    if not re.fullmatch(r"(c(p?r|rp))*f?(lr)*l", order) or not simple:
+        raise SettingError("shrink is for convolutions and dense layers in a row, with a ReLU after each but the last")
+    small = nn.Sequential(*deepcopy(module).children())
     layers = [layer for layer in small if isinstance(layer, (nn.Conv2d, nn.Linear))]
     with torch.no_grad():
         while sum(_remove(one, after) for one, after in pairwise(layers)):  # all of them, each time

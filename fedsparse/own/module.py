@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from fedsparse.errors import DataError, SettingError
 from fedsparse.layers import CONSTANTS
@@ -25,6 +26,7 @@ from fedsparse.randomness import raw_bits, reseed
 MASKED = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Embedding
 )  # fmt: skip
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 NORMALIZATION = (nn.GroupNorm, nn.LayerNorm, nn.RMSNorm, _NormBase)
 
 
@@ -38,31 +40,34 @@ class OwnNetwork(MaskedNetwork):
     """
 
     frozen: Tensor
+    module: nn.Module
 
     def __init__(self, architecture: Architecture, precision: str = "float32") -> None:
         nn.Module.__init__(self)
         self.architecture, self.precision = architecture, precision
         with _seeded(architecture.seed):
-            module = call("model", architecture.model, architecture.shape, architecture.classes)
+            module = deepcopy(call("model", architecture.model, architecture.shape, architecture.classes))
         self._refuse_unless_maskable(module)
         own = architecture.init == "own"
         if own and architecture.weights:
             _load(module, architecture)
-        layers = _masked_layers(module)
-        for part in module.modules():
-            if isinstance(part, NORMALIZATION) and not own:
-                part.reset_parameters()  # 1 and 0
-        frozen = torch.cat([_own(layer) if own else _random(layer, architecture, i) for i, layer in enumerate(layers)])
-        self.register_buffer("frozen", frozen, persistent=False)
-        named = {id(p): name for name, p in module.named_parameters()}
-        pairs = [(layer.weight, getattr(layer, "bias", None)) for layer in layers]
-        self.names = [named[id(p)] for pair in pairs for p in pair if p is not None]
-        shapes = tuple(tuple(weight.shape) for weight, _ in pairs)
-        biases = tuple(0 if bias is None else len(bias) for _, bias in pairs)
+        if not own:
+            for part in module.modules():
+                if isinstance(part, NORMALIZATION):
+                    part.reset_parameters()  # 1 and 0
         self.module = module.requires_grad_(False).eval()
+        layers = _masked(module)
+        self.names = [name for layer in layers for name in layer]
+        named = dict(module.named_parameters())
+        values = [[named[name] for name in layer] for layer in layers]
+        frozen = [_own(v) if own else _random(v, self._fan_in(layer[0]), architecture, i)
+                  for i, (layer, v) in enumerate(zip(layers, values, strict=True))]  # fmt: skip
+        self.register_buffer("frozen", torch.cat(frozen), persistent=False)
+        shapes = tuple(tuple(weight.shape) for weight, *_ in values)
+        biases = tuple(sum(len(bias) for bias in rest) for _, *rest in values)
         self.idle: list[nn.Module] = []
-        digest = bytes.fromhex(self.fingerprint()) if own else b""
-        self.layout = Layout(shapes, biases, digest)
+        self.layout = Layout(shapes, biases, bytes.fromhex(self.fingerprint()) if own else b"")
+        self.memory_format = torch.channels_last
         self._try()
 
     def weights(self, mask: Tensor) -> Tensor:
@@ -71,20 +76,33 @@ class OwnNetwork(MaskedNetwork):
 
     def forward_with_parts(self, images: Tensor, parts: list[Tensor]) -> Tensor:
         """Logits of a batch, from the weights and biases of the masked layers, in order."""
-        x = scaled(images)
-        x = x.to(memory_format=torch.channels_last) if x.ndim == 4 else x
+        x = scaled(images).to(memory_format=self.memory_format)
         half = self.precision == "bfloat16"
         with self._module() as module, torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
             return functional_call(module, dict(zip(self.names, parts, strict=True)), (x,)).float()
 
     def layers(self) -> list[Any]:
         """The masked layers, in order."""
-        return _masked_layers(self.module)
+        return [self.module.get_submodule(layer[0].rpartition(".")[0]) for layer in _masked(self.module)]
 
     def fingerprint(self) -> str:
         """A hash of every frozen weight, and of what is not masked."""
-        others = [t for name, t in self.module.state_dict().items() if name not in self.names]
+        others = [t.float() for name, t in self.module.state_dict().items() if name not in self.names]
         return digest_of([self.frozen, *others])
+
+    def _apply(self, *arguments: Any, **named: Any) -> "OwnNetwork":
+        self.idle.clear()  # copies that would stay on another device
+        return super()._apply(*arguments, **named)
+
+    def _fan_in(self, name: str) -> int:
+        """How many weights one output of the layer of a weight reads; 1 for an embedding."""
+        layer: Any = self.module.get_submodule(name.rpartition(".")[0])
+        shape = layer.weight.shape
+        if isinstance(layer, nn.Embedding):
+            return 1
+        if isinstance(layer, TRANSPOSED):  # every input is spread over kernel / stride outputs in each direction
+            return max(1, shape[0] * math.prod(shape[2:]) // math.prod(layer.stride) // layer.groups)
+        return max(1, math.prod(shape[1:]))
 
     @contextmanager
     def _module(self):
@@ -102,8 +120,6 @@ class OwnNetwork(MaskedNetwork):
         named = f"model={self.architecture.model}"
         if not isinstance(module, nn.Module):
             raise SettingError(f"{named} gives {type(module).__name__}; it must return a torch.nn.Module")
-        if not _masked_layers(module):
-            raise SettingError(f"{named} has no layer that can be masked: {', '.join(c.__name__ for c in MASKED)}")
         for name, part in module.named_modules():
             kind = type(part).__name__
             if isinstance(part, _NormBase) and part.track_running_stats:
@@ -112,45 +128,72 @@ class OwnNetwork(MaskedNetwork):
                 )
             if isinstance(part, (nn.RNNBase, nn.MultiheadAttention)):
                 raise SettingError(f"{named}: {name} is a {kind}, which cannot be masked; build it of Linear layers")
-            if not isinstance(part, (*MASKED, *NORMALIZATION)) and any(True for _ in part.parameters(recurse=False)):
+            if isinstance(part, LazyModuleMixin) or hasattr(part, "parametrizations") or part._forward_pre_hooks:
+                raise SettingError(f"{named}: {name} is a {kind} with weights that come later, or from elsewhere")
+        layers = _masked(module)
+        if not layers:
+            raise SettingError(f"{named} has no layer that can be masked: {', '.join(c.__name__ for c in MASKED)}")
+        known = {name for layer in layers for name in layer} | _normalizing(module)
+        for name, _ in module.named_parameters():
+            if name not in known:
+                where = name.rpartition(".")[0] or "it"
+                kind = type(module.get_submodule(name.rpartition(".")[0])).__name__
                 raise SettingError(
-                    f"{named}: {name or 'it'} ({kind}) has parameters of its own, which would be neither masked nor "
-                    "trained; build it from Linear, Conv and Embedding layers"
+                    f"{named}: {where} ({kind}) has a parameter of its own, {name}, which would be neither masked nor "
+                    "trained; build it from Linear, Conv and Embedding layers, each with a bias of its own"
                 )
 
     def _try(self) -> None:
-        """Refuse a module that does not give logits for images of this shape."""
-        classes = self.architecture.classes
-        images = torch.zeros(2, *self.architecture.shape, device=self.frozen.device)
-        named = f"model={self.architecture.model}"
+        """Refuse a module that does not give logits for images of this shape, whatever their number."""
+        classes, named = self.architecture.classes, f"model={self.architecture.model}"
+        for number in (3, 1):
+            images = torch.zeros(number, *self.architecture.shape, device=self.frozen.device)
+            try:
+                shape = tuple(self._logits(images).shape)
+            except Exception as error:
+                said = " ".join(str(error).split())[:200]
+                raise SettingError(f"{named} fails on images of {self.architecture.shape}: {said}") from error
+            if shape != (number, classes):
+                said = f"{shape} for images of shape {tuple(images.shape)}"
+                raise SettingError(f"{named} gives {said}; logits of shape ({number}, {classes}) are needed")
+
+    @torch.no_grad()
+    def _logits(self, images: Tensor) -> Tensor:
+        """Of the frozen weights; where a module does not take channels last, as one that calls `view`, not so."""
         try:
-            with torch.no_grad():
-                shape = tuple(self.forward_with_weights(images, self.frozen).shape)
-        except Exception as error:
-            said = " ".join(str(error).split())[:200]
-            raise SettingError(f"{named} fails on images of {self.architecture.shape}: {said}") from error
-        if shape != (2, classes):
-            raise SettingError(f"{named} gives {shape} for two images; logits of shape (2, {classes}) are needed")
+            return self.forward_with_weights(images, self.frozen)
+        except RuntimeError:
+            self.memory_format = torch.contiguous_format
+            return self.forward_with_weights(images, self.frozen)
 
 
-def _masked_layers(module: nn.Module) -> list[Any]:
-    """Each once, also where one is used twice or two share a weight."""
-    found: dict[int, nn.Module] = {}
+def _masked(module: nn.Module) -> list[list[str]]:
+    """Names of the parameters of each layer that can be masked: its weight, and its bias if it has one.
+
+    Each parameter once; a layer whose weight another has already is part of that one.
+    """
+    named = {id(p): name for name, p in module.named_parameters()}
+    found: list[list[str]] = []
     for part in module.modules():
-        if isinstance(part, MASKED):
-            found.setdefault(id(part.weight), part)
-    return list(found.values())
+        if isinstance(part, MASKED) and id(part.weight) in named:
+            of_layer = (part.weight, getattr(part, "bias", None))
+            found.append([named.pop(id(p)) for p in of_layer if id(p) in named])
+    return found
 
 
-def _own(layer: Any) -> Tensor:
-    tensors = [layer.weight] + ([] if getattr(layer, "bias", None) is None else [layer.bias])
+def _normalizing(module: nn.Module) -> set[str]:
+    """Names of the scales and shifts of normalization layers."""
+    parts = [(name, part) for name, part in module.named_modules() if isinstance(part, NORMALIZATION)]
+    return {name for prefix, part in parts for name, _ in part.named_parameters(prefix, recurse=False)}
+
+
+def _own(tensors: list[Tensor]) -> Tensor:
     return torch.cat([t.detach().flatten().float() for t in tensors])
 
 
-def _random(layer: Any, architecture: Architecture, index: int) -> Tensor:
+def _random(tensors: list[Tensor], fan_in: int, architecture: Architecture, index: int) -> Tensor:
     """±c by raw bits of the seed, c = constant/√fan_in, as in `layers.Masked`."""
-    fan_in = 1 if isinstance(layer, nn.Embedding) else max(1, math.prod(layer.weight.shape[1:]))
-    signs = torch.from_numpy(raw_bits(len(_own(layer)), architecture.seed, "weights", index))
+    signs = torch.from_numpy(raw_bits(sum(t.numel() for t in tensors), architecture.seed, "weights", index))
     return (2 * signs.float() - 1) * (CONSTANTS[architecture.init] / math.sqrt(fan_in))
 
 

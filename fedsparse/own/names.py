@@ -9,19 +9,23 @@ from typing import Any
 from fedsparse.errors import SettingError
 
 
-def is_own(value: str) -> bool:
-    """Whether a setting's value names an object of the user's own."""
-    return ":" in value
+def is_own(value: Any) -> bool:
+    """Whether a setting's value names an object of the user's own, or is one."""
+    return ":" in value if isinstance(value, str) else callable(value)
 
 
 def name_of(setting: str, value: Any) -> str:
-    """The name of a function or class at the top of its module.
+    """The name of a function or class at the top of its module; a name is one already.
 
     Raises:
-        SettingError: it has none, as a lambda or a function inside another has not.
+        SettingError: it has none, as a lambda or a function inside another has not; or it is in a script, whose name
+            for itself, `__main__`, is that of every other script too.
     """
-    name = getattr(value, "__qualname__", "")
-    module = getattr(value, "__module__", "")
+    if isinstance(value, str):
+        return value
+    name, module = getattr(value, "__qualname__", ""), getattr(value, "__module__", "")
+    if module == "__main__":
+        raise SettingError(f"{setting}: {name} is in the script that runs; put it into a module, where a run finds it")
     if not module or not name.isidentifier():
         what = name or type(value).__name__
         raise SettingError(f"{setting}: {what} cannot be found by name; define it at the top of a module")

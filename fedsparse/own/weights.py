@@ -15,15 +15,15 @@ def state_dict_in(file: str) -> dict[str, Tensor]:
     Raises:
         DataError: there is no such file, or it holds something else.
     """
+    if not os.path.isfile(os.path.expanduser(file)):  # a file of a network may name anything
+        raise DataError(f"weights={file}: no such file; torch.save(module.state_dict(), file) makes one")
     try:
         found = torch.load(os.path.expanduser(file), weights_only=True, map_location="cpu")
-    except FileNotFoundError:
-        raise DataError(f"weights={file}: no such file; torch.save(module.state_dict(), file) makes one") from None
     except Exception as error:  # torch.load raises almost anything on a damaged file
         raise DataError(f"weights={file} cannot be read ({' '.join(str(error).split())[:100]})") from None
-    if not isinstance(found, dict) or not all(isinstance(t, Tensor) for t in found.values()):
+    if not isinstance(found, dict) or not all(isinstance(k, str) and isinstance(t, Tensor) for k, t in found.items()):
         raise DataError(f"weights={file} holds no state_dict: torch.save(module.state_dict(), file) makes one")
-    return found
+    return {name: tensor.detach() for name, tensor in found.items()}
 
 
 def load_frozen(network: MaskedNetwork, file: str) -> None:
