@@ -56,7 +56,14 @@ def made_up(folder, rows, first=None):
     for e, values in rows:
         settings = {f"{n}_setting" if n == "density" else n: v for n, v in e.settings.items() if n not in PLACES}
         rates = {"density": 0.5, "bpp_kl": 0.1, "bpp_downlink": 3.0, "lam_used": e.lam}
-        made = {"uplink_highest": 1.0, "megabytes_up": 1.0, "megabytes_down": 2.0, "network_bytes": 100, "minutes": 6.0}
+        made = {
+            "data": "1234",
+            "uplink_highest": 1.0,
+            "megabytes_up": 1.0,
+            "megabytes_down": 2.0,
+            "network_bytes": 100,
+            "minutes": 6.0,
+        }
         table.append({"key": key_of(e), **settings, **rates, **made, "parameters": 1000, **values})
         for number, of_round in ((11, (first or {}) | {"key": key_of(e)}), (e.rounds, {})):
             rounds.append(dict.fromkeys(ROUND, 1.0) | table[-1] | of_round | {"round": number, "dataset": e.dataset})

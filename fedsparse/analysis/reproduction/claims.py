@@ -174,7 +174,7 @@ def _saving(record: Record, scale: str, dataset: str, name: str) -> Verdict | No
 
 
 def _no_collapse(record: Record, scale: str, dataset: str) -> Verdict | None:
-    runs = planned(record, scale).query("part == 'lambda' and data == @dataset")
+    runs = planned(record, scale).query("part == 'lambda' and task == @dataset")
     done = runs[runs["done"]]
     plain, adaptive = done[done["lam"] == 0], done[(done["lam"] > 0) & (done["lam_schedule"] == "server_loss")]
     constant = done[(done["lam"] > 0) & (done["lam_schedule"] == "constant")]

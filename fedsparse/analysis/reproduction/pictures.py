@@ -43,7 +43,7 @@ def everywhere(record: Record, make: Callable[[Record, str, str], Picture | None
 
 def frontier(record: Record, scale: str, dataset: str) -> Picture | None:
     """Accuracy against entropy in the last round, one dot per run of the λ grid; None before there are two λ."""
-    runs = planned(record, scale).query("done and part == 'lambda' and data == @dataset")
+    runs = planned(record, scale).query("done and part == 'lambda' and task == @dataset")
     if runs["lam"].nunique() < 2:
         return None
     runs = runs.assign(line=schedules_of(runs))

@@ -163,15 +163,15 @@ def members(part: str, scale: str, chosen: Mapping[str, float]) -> list[Experime
 def planned(record: Record, scale: str) -> "pandas.DataFrame":
     """The `schedule` at a scale, one row per run, joined with what is in the record; NaN where it is not `done`.
 
-    Columns: `part`, `data`, `clients hold` (the partition), `method`, `change`, `done`, `experiment`; and those of
-    runs.csv.
+    Columns: `part`, `task` (the data set), `clients hold` (the partition), `method`, `change`, `done`, `experiment`; and
+    those of runs.csv.
     """
     import pandas
 
     if scale not in record.plans:
         rows = []
         for part, dataset, partition, e in schedule(scale, chosen_lams(scale, record)):
-            row, place = record.row(e), {"part": part, "data": dataset, "clients hold": partition, "experiment": e}
+            row, place = record.row(e), {"part": part, "task": dataset, "clients hold": partition, "experiment": e}
             words = {"method": method_of(e.settings), "change": change_of(e.settings), "done": row is not None}
             rows.append({**place, **words, **{"key": key_of(e), **settings_of(e), **(row or {})}})
         record.plans[scale] = pandas.DataFrame(rows).reindex(

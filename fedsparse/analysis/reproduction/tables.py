@@ -65,7 +65,7 @@ def compared(record: Record, scale: str, dataset: str, partition: str = "iid") -
     """The rows of `planned` in which methods are compared with the chosen λ, each run once."""
     runs = planned(record, scale)
     parts = runs["part"].isin(("pairs", "baselines", "non-iid"))
-    return runs[parts & (runs["data"] == dataset) & (runs["clients hold"] == partition)]
+    return runs[parts & (runs["task"] == dataset) & (runs["clients hold"] == partition)]
 
 
 def comparisons(record: Record, scale: str, dataset: str, partition: str = "iid") -> list[Comparison]:
@@ -84,7 +84,7 @@ def comparisons(record: Record, scale: str, dataset: str, partition: str = "iid"
 def lam_grid(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
     """One row per schedule and λ, iid."""
     runs = planned(record, scale)
-    return _table(runs[(runs["part"] == "lambda") & (runs["data"] == dataset)], ["method"], VALIDATION)
+    return _table(runs[(runs["part"] == "lambda") & (runs["task"] == dataset)], ["method"], VALIDATION)
 
 
 def lam_grids(record: Record) -> "dict[str, pandas.DataFrame]":
