@@ -163,8 +163,8 @@ def members(part: str, scale: str, chosen: Mapping[str, float]) -> list[Experime
 def planned(record: Record, scale: str) -> "pandas.DataFrame":
     """The `schedule` at a scale, one row per run, joined with what is in the record; NaN where it is not `done`.
 
-    Columns: `part`, `task` (the data set), `clients hold` (the partition), `method`, `change`, `done`, `experiment`; and
-    those of runs.csv.
+    Columns: `part`, `task` (the data set), `clients hold` (the partition), `method`, `change`, `done` and `experiment`;
+    and those of runs.csv.
     """
     import pandas
 
