@@ -24,6 +24,11 @@ LABELS = {
 
 
 def npz(file: Path, names: Sequence[str] = ARRAYS) -> list[np.ndarray]:
+    """The named arrays of an .npz file, in that order, as they are: `checked` says whether they will do.
+
+    Raises:
+        DataError: the file cannot be read, is no .npz, holds Python objects, or lacks an array.
+    """
     must = f"it must hold {', '.join(names)}, as numpy.savez writes them"
     try:
         with np.load(file, allow_pickle=False) as arrays:

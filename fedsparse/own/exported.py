@@ -80,24 +80,20 @@ def _remove(layer: Any, after: Any) -> bool:
     dense = isinstance(after, nn.Linear)
     if dense:
         after.bias += (read.sum(2) * value).sum(1)
+        layer.bias[constant] = 0  # it has been taken over
     dead = ~read.any(2).any(0) | (constant & ((value == 0) | dense))
-    if dead.all():
-        dead[0] = False
-        if dense:  # it has been taken over already
-            layer.bias[0] = torch.where(constant[0], torch.zeros(()), layer.bias[0])
-    elif dense:
-        layer.bias[constant] = 0
-    keep = ~dead
+    dead[0] &= not dead.all()
     if not dead.any():
         return False
+    keep = ~dead
     layer.weight, layer.bias = nn.Parameter(layer.weight[keep]), nn.Parameter(layer.bias[keep])
     after.weight = nn.Parameter(read[:, keep].reshape(len(after.weight), -1, *after.weight.shape[2:]))
-    for name, size in (("out_channels", len(layer.weight)), ("out_features", len(layer.weight))):
-        if hasattr(layer, name):
-            setattr(layer, name, size)
-    for name in ("in_channels", "in_features"):
-        if hasattr(after, name):
-            setattr(after, name, after.weight.shape[1])
+    for part in (layer, after):
+        outputs, inputs = part.weight.shape[:2]
+        if isinstance(part, nn.Linear):
+            part.out_features, part.in_features = outputs, inputs
+        else:
+            part.out_channels, part.in_channels = outputs, inputs
     return True
 
 
