@@ -20,6 +20,7 @@ from fedsparse.experiment import Experiment
 from fedsparse.models import MaskedNetwork, scaled
 from fedsparse.randomness import reseed
 from fedsparse.regularizers import learned, regularizer_of
+from fedsparse.threads import borrowed
 
 IGNORED = -100
 """The label that `cross_entropy` passes over: of the rows that fill up a last batch in a CUDA graph."""
@@ -34,14 +35,8 @@ class FastTrainer:
 
     def train(self, client: Client, theta: Tensor, round: int, lam: float) -> tuple[Tensor, float]:
         """As `client.train`."""
-        try:  # another thread may take the last idle one between a test and a pop
-            step = self.idle.pop()
-        except IndexError:
-            step = TrainStep(self.network, self.experiment, theta.device)
-        try:
+        with borrowed(self.idle, lambda: TrainStep(self.network, self.experiment, theta.device)) as step:
             return step.train(client, theta, round, lam)
-        finally:
-            self.idle.append(step)
 
 
 class TrainStep:

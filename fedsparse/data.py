@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedsparse.errors import DataError
+from fedsparse.errors import DataError, one_line
 from fedsparse.experiment import TORCHVISION_DATASETS, Experiment
 from fedsparse.own.arrays import ARRAYS, TRAINING, checked, npz
 from fedsparse.randomness import permutation
@@ -158,12 +158,8 @@ def _torchvision(name: str, root: Path) -> list[np.ndarray]:
             part = cls(root, train=train, download=True, **options)
             arrays += [np.asarray(part.data), np.asarray(part.targets)]
         except Exception as error:  # on damaged files torchvision raises almost anything
-            raise DataError(f"could not load or download {name} ({_one_line(error)}); {_advice(cls, root)}") from None
+            raise DataError(f"could not load or download {name} ({one_line(error)}); {_advice(cls, root)}") from None
     return arrays
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _advice(cls: Any, root: Path) -> str:

@@ -1,6 +1,11 @@
 """Mistakes that a user or a peer can make. The command line turns each into one line."""
 
 
+def one_line(error: BaseException, longest: int = 200) -> str:
+    """What another library's error says, on one line; its kind if it says nothing."""
+    return " ".join(str(error).split())[:longest] or type(error).__name__
+
+
 class FedsparseError(Exception):
     """Base of every error below; its text is one line that says what was wrong and what would be right."""
 

@@ -8,7 +8,7 @@ masked like weights.
 
 import hashlib
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -132,8 +132,9 @@ class Layout:
     @property
     def digest(self) -> bytes:
         """8 bytes that differ between layouts: both ends of a wire compare them."""
-        own = (self.biases, self.frozen) if self.biases or self.frozen else ()
-        return hashlib.blake2b(repr((self.shapes, *own) if own else self.shapes).encode(), digest_size=8).digest()
+        own = self.biases or self.frozen
+        named = (self.shapes, self.biases, self.frozen) if own else self.shapes
+        return hashlib.blake2b(repr(named).encode(), digest_size=8).digest()
 
 
 class MaskedNetwork(nn.Module):
@@ -199,8 +200,7 @@ class MaskedNetwork(nn.Module):
         # Channels last: on a CPU, 0.8 of the time of a training step of conv4, 0.6 of an evaluation.
         x = scaled(images).to(memory_format=torch.channels_last)
         remaining = iter(parts)
-        half = self.precision == "bfloat16"
-        with torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
+        with self.arithmetic(x.device):
             for stage in self.stages:
                 if isinstance(stage, Masked):
                     x = x.flatten(1) if isinstance(stage, MaskedLinear) else x
@@ -208,6 +208,11 @@ class MaskedNetwork(nn.Module):
                 else:
                     x = stage(x)
         return x.float()
+
+    def arithmetic(self, device: torch.device) -> AbstractContextManager:
+        """In which a forward pass has the network's precision."""
+        half = self.precision == "bfloat16"
+        return torch.autocast(device.type, torch.bfloat16) if half else nullcontext()
 
     def layers(self) -> list[Masked]:
         """The masked layers, in order."""

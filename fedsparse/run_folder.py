@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from fedsparse.errors import RunError
+from fedsparse.errors import RunError, one_line
 from fedsparse.experiment import SETTINGS, Experiment
 
 RESULTS = ("config.yaml", "history.csv", "network.fsp")
@@ -164,5 +164,6 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise RunError(f"no run in {folder}: it has no file named checkpoint") from None
     except Exception as error:  # torch.load raises almost anything on a damaged file
-        why = " ".join(str(error).split())[:100]
-        raise RunError(f"{file} cannot be read ({why}); move it away to begin this run again") from None
+        raise RunError(
+            f"{file} cannot be read ({one_line(error, 100)}); move it away to begin this run again"
+        ) from None

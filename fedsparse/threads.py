@@ -7,6 +7,7 @@ on what runs at the same time; and on a busy machine no thread spins while it wa
 import ctypes
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -32,6 +33,19 @@ def parallel_map(function: Callable[[T], R], items: Iterable[T], count: int) -> 
             yield from pool.map(function, items)
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def borrowed(idle: list[T], make: Callable[[], T]) -> Iterator[T]:
+    """One of what is idle, or a new one, for one thread at a time; afterwards it is idle again."""
+    try:  # another thread may take the last idle one between a test and a pop
+        one = idle.pop()
+    except IndexError:
+        one = make()
+    try:
+        yield one
+    finally:
+        idle.append(one)
 
 
 def keep_freed_memory() -> None:

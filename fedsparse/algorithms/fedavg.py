@@ -36,8 +36,8 @@ Decode = Callable[[bytes, WeightBroadcast], tuple[np.ndarray, Report]]
 def first_weights(layout: Layout, seed: int) -> np.ndarray:
     """Weights uniform in ±√(6/fan_in) (He et al., ICCV 2015), biases zero: (n,) float32, the same on every machine."""
     parts = []
-    for index, (shape, biases) in enumerate(zip(layout.shapes, layout.bias_counts, strict=True)):
-        size = layout.sizes[index]
+    layers = zip(layout.shapes, layout.sizes, layout.bias_counts, strict=True)
+    for index, (shape, size, biases) in enumerate(layers):
         layer = (2 * uniforms(size, seed, "dense", index) - 1) * math.sqrt(6 / math.prod(shape[1:]))
         layer[size - biases :] = 0
         parts.append(layer)

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsparse.analysis.explorer.sweep import write_details
-from fedsparse.analysis.reproduction.plan import SCHEDULES, schedules_of
-from fedsparse.analysis.sweeps import Failed, attempt_all, collect
+from fedsparse.analysis.sweeps import SCHEDULES, Failed, attempt_all, collect, schedules_of
 from fedsparse.experiment import PRESETS, Experiment
 from fedsparse.runs import Run
 

@@ -28,6 +28,9 @@ VALIDATION = {
     "validation_threshold": HELD_OUT["accuracy_threshold"],
 }
 """Columns of `summary`, by column of `History`."""
+SCHEDULES = {"constant": "constant", "server_loss": "adaptive", "client_loss": "adaptive at the clients"}
+"""What becomes of λ: as in the paper; or times what has been learned, as the server or each client is told by its loss,
+which neither paper has."""
 PROBLEM = (
     "dataset",
     "data_root",
@@ -248,6 +251,11 @@ def _facts(done: Run, best: float) -> dict[str, float]:
         "megabytes_to_90": megabytes.get(reached_90, math.nan),
         "rounds_to_95": reached_95,
     }
+
+
+def schedules_of(runs: "pandas.DataFrame") -> "pandas.Series":
+    """`λ = 0`, or what becomes of λ, for each row of a table with `lam` and `lam_schedule`."""
+    return runs["lam_schedule"].map(SCHEDULES).radd("λ ").where(runs["lam"] > 0, "λ = 0")
 
 
 def interval(values: "Sequence[float] | pandas.Series", confidence: float = 0.95) -> tuple[float, float]:

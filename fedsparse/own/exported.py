@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fedsparse.errors import RunError, SettingError
+from fedsparse.errors import RunError, SettingError, one_line
 from fedsparse.layers import Masked, MaskedConv2d
 from fedsparse.models import MaskedNetwork
 from fedsparse.own.module import OwnNetwork
@@ -114,4 +114,4 @@ def to_onnx(module: nn.Module, shape: tuple[int, int, int], file: str | Path) ->
     except OSError as error:
         raise RunError(f"cannot write {file}: {error.strerror or error}") from None
     except Exception as error:  # whatever the exporter finds
-        raise RunError(f"cannot be exported to ONNX: {' '.join(str(error).split())[:200]}") from error
+        raise RunError(f"cannot be exported to ONNX: {one_line(error)}") from error

@@ -6,7 +6,7 @@ Nothing else may have parameters, and nothing may keep running statistics, which
 """
 
 import math
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
@@ -16,12 +16,13 @@ from torch.func import functional_call
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from fedsparse.errors import DataError, SettingError
+from fedsparse.errors import DataError, SettingError, one_line
 from fedsparse.layers import CONSTANTS
 from fedsparse.models import Architecture, Layout, MaskedNetwork, digest_of, scaled
 from fedsparse.own.names import call
 from fedsparse.own.weights import state_dict_in
 from fedsparse.randomness import raw_bits, reseed
+from fedsparse.threads import borrowed
 
 MASKED = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Embedding
@@ -77,8 +78,8 @@ class OwnNetwork(MaskedNetwork):
     def forward_with_parts(self, images: Tensor, parts: list[Tensor]) -> Tensor:
         """Logits of a batch, from the weights and biases of the masked layers, in order."""
         x = scaled(images).to(memory_format=self.memory_format)
-        half = self.precision == "bfloat16"
-        with self._module() as module, torch.autocast(x.device.type, torch.bfloat16) if half else nullcontext():
+        # A copy of the module for one thread at a time: a functional call puts its weights in place while it runs.
+        with borrowed(self.idle, lambda: deepcopy(self.module)) as module, self.arithmetic(x.device):
             return functional_call(module, dict(zip(self.names, parts, strict=True)), (x,)).float()
 
     def layers(self) -> list[Any]:
@@ -103,18 +104,6 @@ class OwnNetwork(MaskedNetwork):
         if isinstance(layer, TRANSPOSED):  # every input is spread over kernel / stride outputs in each direction
             return max(1, shape[0] * math.prod(shape[2:]) // math.prod(layer.stride) // layer.groups)
         return max(1, math.prod(shape[1:]))
-
-    @contextmanager
-    def _module(self):
-        """A copy of the module for one thread at a time: a functional call puts its weights in place while it runs."""
-        try:  # another thread may take the last idle one between a test and a pop
-            module = self.idle.pop()
-        except IndexError:
-            module = deepcopy(self.module)
-        try:
-            yield module
-        finally:
-            self.idle.append(module)
 
     def _refuse_unless_maskable(self, module: Any) -> None:
         named = f"model={self.architecture.model}"
@@ -151,8 +140,8 @@ class OwnNetwork(MaskedNetwork):
             try:
                 shape = tuple(self._logits(images).shape)
             except Exception as error:
-                said = " ".join(str(error).split())[:200]
-                raise SettingError(f"{named} fails on images of {self.architecture.shape}: {said}") from error
+                where = f"{named} fails on images of {self.architecture.shape}"
+                raise SettingError(f"{where}: {one_line(error)}") from error
             if shape != (number, classes):
                 said = f"{shape} for images of shape {tuple(images.shape)}"
                 raise SettingError(f"{named} gives {said}; logits of shape ({number}, {classes}) are needed")
@@ -201,8 +190,8 @@ def _load(module: nn.Module, architecture: Architecture) -> None:
     try:
         module.load_state_dict(state_dict_in(architecture.weights))
     except RuntimeError as error:
-        said = " ".join(str(error).split())[:200]
-        raise DataError(f"weights={architecture.weights} does not fit model={architecture.model}: {said}") from None
+        which = f"weights={architecture.weights} does not fit model={architecture.model}"
+        raise DataError(f"{which}: {one_line(error)}") from None
 
 
 @contextmanager

@@ -6,7 +6,7 @@ A setting holds the name, so that a run can be resumed and is known by it; in Py
 import importlib
 from typing import Any
 
-from fedsparse.errors import SettingError
+from fedsparse.errors import SettingError, one_line
 
 
 def is_own(value: Any) -> bool:
@@ -42,7 +42,9 @@ def resolve(setting: str, name: str) -> Any:
     try:
         found = importlib.import_module(module)
     except Exception as error:  # whatever the user's module raises
-        raise SettingError(f"{setting}={name}: cannot import {module!r} ({_one_line(error)})") from None
+        raise SettingError(
+            f"{setting}={name}: cannot import {module!r} ({type(error).__name__}: {one_line(error)})"
+        ) from None
     if not attribute or not hasattr(found, attribute):
         raise SettingError(f"{setting}={name}: {module} has no {attribute!r}; it must be package.module:name")
     return getattr(found, attribute)
@@ -60,8 +62,4 @@ def call(setting: str, name: str, *arguments: Any) -> Any:
     except SettingError:
         raise
     except Exception as error:
-        raise SettingError(f"{setting}={name} failed: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise SettingError(f"{setting}={name} failed: {type(error).__name__}: {one_line(error)}") from error

@@ -5,7 +5,7 @@ import os
 import torch
 from torch import Tensor
 
-from fedsparse.errors import DataError
+from fedsparse.errors import DataError, one_line
 from fedsparse.models import MaskedNetwork
 
 
@@ -20,7 +20,7 @@ def state_dict_in(file: str) -> dict[str, Tensor]:
     try:
         found = torch.load(os.path.expanduser(file), weights_only=True, map_location="cpu")
     except Exception as error:  # torch.load raises almost anything on a damaged file
-        raise DataError(f"weights={file} cannot be read ({' '.join(str(error).split())[:100]})") from None
+        raise DataError(f"weights={file} cannot be read ({one_line(error, 100)})") from None
     if not isinstance(found, dict) or not all(isinstance(k, str) and isinstance(t, Tensor) for k, t in found.items()):
         raise DataError(f"weights={file} holds no state_dict: torch.save(module.state_dict(), file) makes one")
     return {name: tensor.detach() for name, tensor in found.items()}

@@ -18,7 +18,6 @@ from fedsparse.analysis.reproduction.plan import (
     METHODS,
     PARTITIONS,
     SCALES,
-    SCHEDULES,
     TITLES,
     TOLERANCE,
     planned,
@@ -26,7 +25,7 @@ from fedsparse.analysis.reproduction.plan import (
 )
 from fedsparse.analysis.reproduction.record import Record
 from fedsparse.analysis.reproduction.tables import Comparison, at_chance, comparisons, digest, spread
-from fedsparse.analysis.sweeps import interval
+from fedsparse.analysis.sweeps import SCHEDULES, interval
 
 if TYPE_CHECKING:
     import pandas
@@ -96,6 +95,11 @@ def at_least(values: "pandas.Series", bound: float) -> str:
 def both(*words: str) -> str:
     """The verdict on several conditions together."""
     return next((word for word in ("not reached", "undecided") if word in words), "reached")
+
+
+def either(*words: str) -> str:
+    """The verdict on whether at least one of several conditions holds."""
+    return next((word for word in ("reached", "undecided") if word in words), "not reached")
 
 
 def equal_accuracy(found: Comparison) -> str:
@@ -209,8 +213,7 @@ def _sparser(record: Record, scale: str) -> Verdict | None:
         ones = [spread(100 * table["density"], 1, found.collapsed > 0) for table in (found.plain, found.sparse)]
         said.append(f"{TITLES[dataset]}: {ones[0]} % ones, {ones[1]} % with {method} (**{words[-1]}**)")
     fewest = min(found.plain["density"].min() for found in every.values())
-    word = next((w for w in ("reached", "undecided") if w in words), "not reached")
-    return Verdict(word if fewest >= 0.4 else "not reached", "; ".join(said))
+    return Verdict(either(*words) if fewest >= 0.4 else "not reached", "; ".join(said))
 
 
 def _five_times(record: Record, scale: str) -> Verdict | None:
@@ -222,4 +225,4 @@ def _five_times(record: Record, scale: str) -> Verdict | None:
         words.append(both(equal_accuracy(found), at_least(factors["bpp_entropy"], 5.0)))
         entropy, up = (spread(factor, 1, found.collapsed > 0) for factor in factors.values())
         said.append(f"{TITLES[dataset]}, {method}: {entropy} in entropy, {up} in measured bytes up (**{words[-1]}**)")
-    return Verdict(next((w for w in ("reached", "undecided") if w in words), "not reached"), "; ".join(said))
+    return Verdict(either(*words), "; ".join(said))

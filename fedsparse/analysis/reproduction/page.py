@@ -8,7 +8,7 @@ from fedsparse.analysis import plots
 from fedsparse.analysis.reproduction import tables
 from fedsparse.analysis.reproduction.claims import Claim, Verdict, claims
 from fedsparse.analysis.reproduction.pictures import pictures
-from fedsparse.analysis.reproduction.plan import PARTITIONS, SCALE_TITLES, SCALES, TITLES, chosen_lams
+from fedsparse.analysis.reproduction.plan import PARTITIONS, SCALE_TITLES, SCALES, TITLES, chosen_lams, places
 from fedsparse.analysis.reproduction.record import Record
 from fedsparse.analysis.reproduction.template import fill
 from fedsparse.errors import RunError
@@ -36,11 +36,10 @@ def write(record: Record) -> Path:
     """
     command = "python -m fedsparse reproduce"
     try:
-        for scale in SCALES:
-            for dataset in SCALES[scale].by_dataset:
-                made_by: dict[str, Any] = {"notebook": command, "parameters": {"scale": scale, "dataset": dataset}}
-                for name, draw, alt, caption in pictures(record, scale, dataset):
-                    plots.save(draw(), name, alt=alt, caption=caption, folder=FIGURES, **made_by)
+        for scale, dataset in places():
+            made_by: dict[str, Any] = {"notebook": command, "parameters": {"scale": scale, "dataset": dataset}}
+            for name, draw, alt, caption in pictures(record, scale, dataset):
+                plots.save(draw(), name, alt=alt, caption=caption, folder=FIGURES, **made_by)
         write_whole(PAGE, page(record).encode())
     except OSError as error:
         raise RunError(f"cannot write {error.filename or PAGE}: {error.strerror or error}") from None

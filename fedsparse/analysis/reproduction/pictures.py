@@ -13,11 +13,12 @@ from fedsparse.analysis.reproduction.plan import (
     SCALES,
     TITLES,
     classes_of,
+    places,
     planned,
-    schedules_of,
 )
 from fedsparse.analysis.reproduction.record import Record
 from fedsparse.analysis.reproduction.template import fill
+from fedsparse.analysis.sweeps import schedules_of
 
 
 class Picture(NamedTuple):
@@ -37,8 +38,7 @@ def pictures(record: Record, scale: str, dataset: str) -> list[Picture]:
 
 def everywhere(record: Record, make: Callable[[Record, str, str], Picture | None]) -> list[Picture]:
     """One kind of picture, of every scale and data set for which the runs are there."""
-    places = [(scale, dataset) for scale in SCALES for dataset in SCALES[scale].by_dataset]
-    return [picture for scale, dataset in places if (picture := make(record, scale, dataset))]
+    return [picture for scale, dataset in places() if (picture := make(record, scale, dataset))]
 
 
 def frontier(record: Record, scale: str, dataset: str) -> Picture | None:
@@ -63,9 +63,8 @@ def frontier(record: Record, scale: str, dataset: str) -> Picture | None:
 
 def curves(record: Record, scale: str, dataset: str) -> Picture | None:
     """Accuracies, entropy and measured uplink by round of FedPM and the chosen λ, iid; None before two are there."""
-    if not (found := tables.comparisons(record, scale, dataset)):
+    if not (methods := tables.by_method(tables.comparisons(record, scale, dataset))):
         return None
-    methods = {"FedPM": found[0].plain, **{f.method: f.sparse for f in found}}
     rounds = record.rounds([e for table in methods.values() for e in table["experiment"]])
     rounds = rounds.assign(method=rounds["key"].map({k: name for name, t in methods.items() for k in t["key"]}))
     columns = ("accuracy", "accuracy_threshold", "bpp_entropy", "bpp_uplink")
@@ -73,7 +72,7 @@ def curves(record: Record, scale: str, dataset: str) -> Picture | None:
         f"{name}: " + ", ".join(f"{plots.LABELS[c]} {tables.spread(table[c], 2, by_seed=True)}" for c in columns)
         for name, table in methods.items()
     )
-    seeds = ", ".join(map(str, found[0].plain["seed"]))
+    seeds = ", ".join(map(str, methods["FedPM"]["seed"]))
     return Picture(
         f"paper-{scale}-{dataset}",
         lambda: plots.by_round(

@@ -12,6 +12,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from fedsparse.analysis.reproduction.record import Record, key_of, settings_of
+from fedsparse.analysis.sweeps import SCHEDULES
 from fedsparse.data import CLASSES
 from fedsparse.experiment import Experiment
 
@@ -27,9 +28,6 @@ TITLES = {
 }
 METHODS = {"fedpm": "FedPM", "top_mask": "Top-mask", "sign_sgd": "SignSGD, majority vote", "fedavg": "FedAvg"}
 BASELINES = ("top_mask", "sign_sgd", "fedavg")
-SCHEDULES = {"constant": "constant", "server_loss": "adaptive", "client_loss": "adaptive at the clients"}
-"""What becomes of λ: as in the paper; or times what has been learned, as the server or each client is told by its loss,
-which neither paper has."""
 
 PARTITIONS: dict[str, dict[str, Any]] = {
     "iid": {},
@@ -117,12 +115,17 @@ Schedule = Iterator[tuple[str, str, str, Experiment]]
 SCALE_TITLES = {"paper": "the papers' scale", "small": "a smaller scale"}
 
 
+def places() -> Iterator[tuple[str, str]]:
+    """Every scale with each of its data sets."""
+    return ((scale, dataset) for scale, size in SCALES.items() for dataset in size.by_dataset)
+
+
 def classes_of(dataset: str) -> int:
     """How many classes a data set of the plan has."""
     return CLASSES[dataset.removesuffix("-bymerge")]
 
 
-def schedule(scale: str, chosen: Mapping[str, float]) -> Schedule:
+def schedule(scale: str, chosen: dict[str, float]) -> Schedule:
     """Part, data set, partition and experiment of every run, in order; a run that two comparisons share comes twice.
 
     Args:
@@ -132,7 +135,7 @@ def schedule(scale: str, chosen: Mapping[str, float]) -> Schedule:
     plan = SCALES[scale]
     seeds, skewed = range(plan.seeds), [partition for partition in PARTITIONS if partition != "iid"]
     adaptive = {name: lam for name, lam in chosen.items() if name == "server_loss"}
-    everywhere = {**chosen, **dict(zip(["client_loss"], adaptive.values(), strict=False))}
+    everywhere = chosen | ({"client_loss": chosen["server_loss"]} if adaptive else {})
 
     def compared(part: str, dataset: str, partition: str, seed: int, lams: Mapping[str, float]) -> Schedule:
         yield part, dataset, partition, plan.experiment(dataset, partition, seed=seed)
@@ -155,7 +158,7 @@ def schedule(scale: str, chosen: Mapping[str, float]) -> Schedule:
         yield "ablation", "mnist", "iid", plan.experiment("mnist", **settings)
 
 
-def members(part: str, scale: str, chosen: Mapping[str, float]) -> list[Experiment]:
+def members(part: str, scale: str, chosen: dict[str, float]) -> list[Experiment]:
     """The runs of a part, in order, each once."""
     return list(dict.fromkeys(e for of, _, _, e in schedule(scale, chosen) if of == part))
 
@@ -212,11 +215,6 @@ def method_of(settings: Mapping[str, Any]) -> str:
     if settings["lam"]:
         return f"λ = {settings['lam']:g}, {SCHEDULES[settings['lam_schedule']]}"
     return METHODS[settings["algorithm"]]
-
-
-def schedules_of(runs: "pandas.DataFrame") -> "pandas.Series":
-    """`λ = 0`, or what becomes of λ, for each row of a table with `lam` and `lam_schedule`."""
-    return runs["lam_schedule"].map(SCHEDULES).radd("λ ").where(runs["lam"] > 0, "λ = 0")
 
 
 def title_of(settings: Mapping[Any, Any]) -> str:

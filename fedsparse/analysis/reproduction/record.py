@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from filelock import FileLock
 
-from fedsparse.errors import RunError
+from fedsparse.errors import RunError, one_line
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.history import HELD_OUT
 from fedsparse.models import device_of
@@ -140,7 +140,7 @@ class Record:
         try:
             table = pandas.read_csv(file, dtype={"key": str, "commit": str})
         except (OSError, ValueError) as error:
-            raise RunError(f"{file} cannot be read ({' '.join(str(error).split())[:100]}); restore it") from None
+            raise RunError(f"{file} cannot be read ({one_line(error, 100)}); restore it") from None
         if not set(columns[:2]) <= set(table):
             raise RunError(f"{file} cannot be read (its first line is not that of a record); restore it")
         return table

@@ -10,9 +10,9 @@ from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 from fedsparse.analysis.reproduction import plan
-from fedsparse.analysis.reproduction.plan import PARTITIONS, SCALE_TITLES, SCALES, TITLES, planned
+from fedsparse.analysis.reproduction.plan import PARTITIONS, SCALE_TITLES, SCALES, TITLES, places, planned
 from fedsparse.analysis.reproduction.record import Record
-from fedsparse.analysis.sweeps import interval
+from fedsparse.analysis.tables import plus_minus
 from fedsparse.run_folder import RETIRED
 
 if TYPE_CHECKING:
@@ -81,6 +81,11 @@ def comparisons(record: Record, scale: str, dataset: str, partition: str = "iid"
     return found
 
 
+def by_method(found: list[Comparison]) -> "dict[str, pandas.DataFrame]":
+    """The runs of FedPM and of each method that is compared with it, by the name of the method."""
+    return {plan.METHODS["fedpm"]: found[0].plain, **{f.method: f.sparse for f in found}} if found else {}
+
+
 def lam_grid(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
     """One row per schedule and λ, iid."""
     runs = planned(record, scale)
@@ -89,7 +94,7 @@ def lam_grid(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
 
 def lam_grids(record: Record) -> "dict[str, pandas.DataFrame]":
     """The `lam_grid` of each scale and data set of which two λ are there, by a title."""
-    tables = {(s, d): lam_grid(record, s, d) for s in SCALES for d in SCALES[s].grid}
+    tables = {(s, d): lam_grid(record, s, d) for s, d in places()}
     return {f"{TITLES[d]}, {SCALE_TITLES[s]}": table for (s, d), table in tables.items() if len(table) > 1}
 
 
@@ -109,12 +114,10 @@ def everywhere(record: Record, make: "Callable[[Record, str, str, str], pandas.D
     import pandas
 
     tables = [pandas.DataFrame()]
-    for scale, partition in product(SCALES, PARTITIONS):
-        for dataset in SCALES[scale].by_dataset:
-            table = make(record, scale, dataset, partition)
-            if len(table):
-                where = {"scale": SCALE_TITLES[scale], "data": TITLES[dataset], "clients hold": partition}
-                tables.append(table.assign(**where)[[*where, *table.columns]])
+    for partition, (scale, dataset) in product(PARTITIONS, places()):
+        if len(table := make(record, scale, dataset, partition)):
+            where = {"scale": SCALE_TITLES[scale], "data": TITLES[dataset], "clients hold": partition}
+            tables.append(table.assign(**where)[[*where, *table.columns]])
     return pandas.concat(tables, ignore_index=True)
 
 
@@ -145,13 +148,12 @@ def convergence(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
     of FedPM's accuracy in its last round, by seed; "–" where that was not reached."""
     import pandas
 
-    found = comparisons(record, scale, dataset)
-    tables = {plan.METHODS["fedpm"]: found[0].plain, **{f.method: f.sparse for f in found}} if found else {}
-    rows = []
+    tables, rows = by_method(comparisons(record, scale, dataset)), []
+    plain = tables.get(plan.METHODS["fedpm"], pandas.DataFrame())
     for method, runs in tables.items():
         row: dict[str, object] = {"method": method, "seeds": len(runs)}
         for share in SHARES:
-            targets = [share * found[0].plain.set_index("seed")["accuracy"][seed] for seed in runs["seed"]]
+            targets = [share * plain.set_index("seed")["accuracy"][seed] for seed in runs["seed"]]
             reached = [_first(record, e, target) for e, target in zip(runs["experiment"], targets, strict=True)]
             row[f"rounds to {share:.0%}"] = ", ".join(r for r, _ in reached)
             row[f"MB to {share:.0%}"] = ", ".join(mb for _, mb in reached)
@@ -178,8 +180,7 @@ def spread(values: "Sequence[float] | pandas.Series", digits: int, by_seed: bool
     """Mean ± half-width of its 95 % interval; or every value by itself."""
     if by_seed:
         return ", ".join(f"{value:{sign}.{digits}f}" for value in values)
-    mean, half = interval(values)
-    return f"{mean:{sign}.{digits}f}" + ("" if half != half else f" ± {half:.{digits}f}")
+    return plus_minus(values, digits, sign)
 
 
 def _given_up(row: dict) -> str:
