@@ -140,6 +140,8 @@ class Experiment:
             raise SettingError(f"cohort={self.cohort} is more than there are clients ({self.clients})")
         if self.init == "own" and not (self.weights or is_own(self.model)):
             raise SettingError(f"init=own with model={self.model}: its weights come from a file, weights=FILE")
+        if self.init == "own" and self.algorithm in WEIGHTS:
+            raise SettingError(f"init=own freezes weights, and algorithm={self.algorithm} trains them from random ones")
         if self.target_bpp and self.codec == "packed":
             raise SettingError("target_bpp needs codec=context or shared: packed masks take 1 bpp whatever λ is")
         if self.algorithm in ("top_mask", "fed_mask") and not self.clip:

@@ -184,7 +184,10 @@ def run(
         dataset = data.load_for(experiment)
         if saved and len(saved["history"]) == experiment.rounds and folder.intact(saved):
             clients = client_backend(experiment, dataset, torch.device("cpu"))
-            _check_same(folder, saved, dataset, clients, min_updates)
+            own = model or experiment.init == "own"  # else the seed has all to say of the frozen weights
+            network = models.build(experiment.replace(device="cpu"), dataset.shape, dataset.classes) if own else None
+            frozen = network.fingerprint() if network else saved.get("frozen")
+            _check_same(folder, saved, dataset, clients, min_updates, frozen)
             return Run(experiment, folder.path, History(saved["history"]), saved["versions"], model)
         keep_freed_memory()
         federation = Federation(experiment, dataset, client_backend, min_updates)
@@ -208,7 +211,7 @@ def _check_same(
     dataset: data.Dataset,
     clients: Clients,
     min_updates: int,
-    frozen: str | None = None,
+    frozen: str | None,
 ) -> None:
     """Raises `RunError` unless what is in a folder is this very run, as far as its settings do not say."""
     holdings = clients.holdings()
@@ -218,7 +221,7 @@ def _check_same(
     wrong = ""
     if saved["data"] != fingerprint:
         wrong = "with other data of that name"
-    elif frozen and frozen != saved.get("frozen", frozen):
+    elif saved.get("frozen", frozen) != frozen:
         wrong = "with other frozen weights"
     elif changed or (WHOLE in before) != (WHOLE in holdings):
         wrong = f"with other images at {', '.join(changed) or WHOLE}"

@@ -11,7 +11,8 @@ import numpy as np
 
 from fedsparse.errors import DataError
 from fedsparse.experiment import Experiment
-from fedsparse.own.names import call, is_own
+from fedsparse.own.names import is_own
+from fedsparse.own.partition import own_split
 from fedsparse.randomness import permutation, uniforms
 
 TRIES = 1000
@@ -43,7 +44,7 @@ def split(labels: np.ndarray, experiment: Experiment) -> list[np.ndarray]:
     if len(labels) < clients:
         raise DataError(f"{len(labels)} training images cannot be dealt to {clients} clients: each needs at least one")
     if is_own(experiment.partition):
-        return _own(labels, experiment)
+        return own_split(labels, experiment)
     shuffled = permutation(len(labels), experiment.seed, "partition")
     return PARTITIONS[experiment.partition](labels, shuffled, experiment)
 
@@ -51,19 +52,6 @@ def split(labels: np.ndarray, experiment: Experiment) -> list[np.ndarray]:
 def label_counts(labels: np.ndarray, parts: list[np.ndarray], classes: int) -> np.ndarray:
     """How many images of each class each client holds, (clients, classes) int64."""
     return np.stack([np.bincount(labels[part], minlength=classes) for part in parts])
-
-
-def _own(labels: np.ndarray, experiment: Experiment) -> list[np.ndarray]:
-    """What the user's own function makes of (labels, experiment): one sequence of indices per client."""
-    name = experiment.partition
-    parts = [np.asarray(part, dtype=np.int64) for part in call("partition", name, labels, experiment)]
-    if len(parts) != experiment.clients or not all(part.ndim == 1 and len(part) for part in parts):
-        what = f"{len(parts)} parts, the smallest of {min(map(len, parts), default=0)} images"
-        raise DataError(f"partition={name} gives {what}; it must give one list of indices, not empty, per client")
-    every = np.sort(np.concatenate(parts))
-    if not np.array_equal(np.unique(every), every) or every[0] < 0 or every[-1] >= len(labels):
-        raise DataError(f"partition={name}: indices are 0 to {len(labels) - 1}, each at most once among all clients")
-    return parts
 
 
 def _iid(labels: np.ndarray, shuffled: np.ndarray, experiment: Experiment) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fedsparse.errors import SettingError
+from fedsparse.errors import SettingError, one_line
 from fedsparse.experiment import Experiment
 from fedsparse.own.names import is_own, resolve
 
@@ -77,10 +77,16 @@ def regularizer_of(experiment: Experiment) -> Regularizer:
     """The regularizer that an experiment names.
 
     Raises:
-        SettingError: one of the user's own that cannot be found, or is no `Regularizer`.
+        SettingError: one of the user's own that cannot be found, is no `Regularizer`, or fails.
     """
     name = experiment.regularizer
     found = resolve("regularizer", name) if is_own(name) else REGULARIZERS[name]
     if not isinstance(found, Regularizer):
         raise SettingError(f"regularizer={name} is {type(found).__name__}; it must be a fedsparse.Regularizer")
+    scores = torch.tensor([-1.0, 0.0, 2.0])
+    for function in (found.value, found.derivative):
+        try:
+            torch.as_tensor(function(torch.sigmoid(scores), scores, scores)).expand(3)
+        except Exception as error:  # whatever the user's function raises, or another shape
+            raise SettingError(f"regularizer={name} fails on three parameters: {one_line(error)}") from error
     return found

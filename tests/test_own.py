@@ -182,6 +182,22 @@ MINE = '''
     def twice(labels, experiment):
         return [[0, 1]] * experiment.clients
 
+    def nothing_at_all(*arguments):
+        return None
+
+    def flat(labels, experiment):
+        return [0, 1, 2, 3]
+
+    def halves(labels, experiment):
+        return [np.arange(3) + 0.5 + 3 * client for client in range(experiment.clients)]
+
+    def fading(labels, experiment):
+        yield [0]
+        raise RuntimeError("no more")
+
+    wrong = Regularizer(value=lambda theta, s, s0: theta[:2], derivative=lambda theta, s, s0: 1.0)
+    infinite = Regularizer(value=lambda theta, s, s0: theta, derivative=lambda theta, s, s0: 1 / 0)
+
     class Louder(FedPM):
         def parameters(self, state):
             return super().parameters(state).round()
@@ -311,7 +327,15 @@ def test_what_cannot_be_masked_is_one_line(mine, tmp_path, capsys, model, words)
         ({"model": "no_such:thing"}, "cannot import 'no_such' (ModuleNotFoundError"),
         ({"model": "outside:mlp", "width": 0.3}, "width=0.3 would have no effect"),
         ({"regularizer": "outside:mlp", "lam": 1}, "it must be a fedsparse.Regularizer"),
-        ({"partition": "outside:short"}, "gives 2 parts, the smallest of 1 images"),
+        ({"partition": "outside:short"}, "gives 2 parts of shapes (1,), (1,); one list of whole indices"),
+        ({"partition": "outside:flat"}, "gives 4 parts of shapes (), (), (); one list of whole indices"),
+        ({"partition": "outside:halves"}, "one list of whole indices"),
+        ({"partition": "outside:nothing_at_all"}, "failed: TypeError: 'NoneType' object is not iterable"),
+        ({"partition": "outside:fading"}, "failed: RuntimeError: no more"),
+        ({"algorithm": "outside:nothing_at_all"}, "gives NoneType, which has no init, broadcast"),
+        ({"regularizer": "outside:wrong", "lam": 1}, "fails on three parameters: "),
+        ({"regularizer": "outside:infinite", "lam": 1}, "fails on three parameters: division by zero"),
+        ({"init": "own", "weights": "none.pt", "algorithm": "fedavg"}, "init=own freezes weights"),
         ({"partition": "outside:twice"}, "each at most once among all clients"),
         ({"partition": "outside:broken"}, "failed: RuntimeError: no such luck"),
         ({"algorithm": "outside:broken"}, "failed: RuntimeError: no such luck"),
@@ -370,6 +394,8 @@ def test_frozen_weights_may_be_pre_trained(mine, small, tmp_path):
         load_network(smaller)
     with pytest.raises(Exception, match="other frozen weights"):
         run(Experiment(model="mlp", width=1, **{**settings, "rounds": 3}))
+    with pytest.raises(Exception, match="other frozen weights"):  # nor is a finished run that of other weights
+        run(Experiment(model="mlp", width=1, **settings))
     torch.save({"weight": torch.zeros(3)}, file)
     with pytest.raises(DataError, match=r"holds tensors of \[\(3,\)\]; mlp needs, in this order, \[\(300, 64\)"):
         Federation(Experiment(model="mlp", width=1, **settings))

@@ -21,6 +21,7 @@ from fedsparse.algorithms.fedpm import FedPM
 from fedsparse.algorithms.quantized_fedavg import EDEN, QSGD
 from fedsparse.algorithms.sign_sgd import SignSGD
 from fedsparse.client import Client
+from fedsparse.errors import SettingError
 from fedsparse.experiment import Experiment
 from fedsparse.models import MaskedNetwork
 from fedsparse.own.names import call, is_own
@@ -46,6 +47,7 @@ class Algorithm(Protocol):
         """θ, (n,) float32, the probability of each weight; or the weights, where weights are trained."""
 
 
+FUNCTIONS = ("init", "broadcast", "local_update", "aggregate", "parameters")
 ALGORITHMS: dict[str, Callable[[Experiment, MaskedNetwork], Algorithm]] = {
     "fedpm": FedPM,
     "fedavg": FedAvg,
@@ -61,7 +63,12 @@ def make(experiment: Experiment, network: MaskedNetwork) -> Algorithm:
     """The algorithm that an experiment names: one of `ALGORITHMS`, or of the user's own, made of the same two.
 
     Raises:
-        SettingError: one of the user's own that cannot be found, or fails.
+        SettingError: one of the user's own that cannot be found, fails, or lacks one of the five.
     """
     name = experiment.algorithm
-    return call("algorithm", name, experiment, network) if is_own(name) else ALGORITHMS[name](experiment, network)
+    if not is_own(name):
+        return ALGORITHMS[name](experiment, network)
+    found = call("algorithm", name, experiment, network)
+    if missing := [function for function in FUNCTIONS if not callable(getattr(found, function, None))]:
+        raise SettingError(f"algorithm={name} gives {type(found).__name__}, which has no {', '.join(missing)}")
+    return found

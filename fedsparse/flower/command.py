@@ -59,7 +59,8 @@ def simulate(experiment: Experiment, app: Path, timeout: float) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         # Flower starts the app in a folder of its own, where a relative path would mean another place.
         out, data_root = (expanded(place).absolute() for place in (experiment.out, experiment.data_root))
-        flower = experiment.replace(out=out / "flower", data_root=data_root)
+        weights = {"weights": expanded(experiment.weights).absolute()} if experiment.weights else {}
+        flower = experiment.replace(out=out / "flower", data_root=data_root, **weights)
         folder = RunFolder(flower).path
         shutil.rmtree(folder, ignore_errors=True)  # or a run that is there already would be compared, and none be made
         here = run(experiment.replace(out=scratch))

@@ -1,5 +1,6 @@
 """What users bring and take away.
 
-Objects named in a setting (`names`), modules (`module`), frozen weights (`weights`), images and labels (`arrays`); and
-a trained network as a plain PyTorch module, without its dead units, and as ONNX (`exported`).
+Objects named in a setting (`names`), modules (`module`), partitions (`partition`), frozen weights (`weights`), images
+and labels (`arrays`); and a trained network as a plain PyTorch module, without its dead units, and as ONNX
+(`exported`).
 """

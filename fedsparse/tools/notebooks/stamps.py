@@ -16,7 +16,7 @@ import nbformat
 
 from fedsparse.tools.notebooks.files import STAMP, read
 
-CORE = ("*.py", "algorithms/*.py", "wire/*.py")
+CORE = ("*.py", "algorithms/*.py", "wire/*.py", "own/*.py")
 OUTSIDE_THE_CORE = tuple(f"fedsparse.{folder}" for folder in ("analysis", "flower", "teaching", "tools"))
 COMMAND_LINES = ("__main__.py", "command.py")
 

@@ -1,0 +1,29 @@
+"""A partition of one's own: a function from labels and experiment to one list of indices per client."""
+
+import numpy as np
+
+from fedsparse.errors import DataError, SettingError, one_line
+from fedsparse.experiment import Experiment
+from fedsparse.own.names import resolve
+
+
+def own_split(labels: np.ndarray, experiment: Experiment) -> list[np.ndarray]:
+    """What the user's own function makes of (labels, experiment): one index array per client.
+
+    Raises:
+        SettingError: it cannot be found, or fails.
+        DataError: it gives something else, or an index twice.
+    """
+    name, function = experiment.partition, resolve("partition", experiment.partition)
+    try:
+        parts = [np.asarray(part) for part in function(labels, experiment)]
+    except Exception as error:  # whatever the user's function raises, or gives that is no sequence
+        raise SettingError(f"partition={name} failed: {type(error).__name__}: {one_line(error)}") from error
+    whole = all(part.ndim == 1 and part.size and part.dtype.kind in "iu" for part in parts)
+    if len(parts) != experiment.clients or not whole:
+        what = f"{len(parts)} parts of shapes {', '.join(str(part.shape) for part in parts[:3])}"
+        raise DataError(f"partition={name} gives {what}; one list of whole indices, not empty, is needed per client")
+    every = np.sort(np.concatenate(parts))
+    if not np.array_equal(np.unique(every), every) or every[0] < 0 or every[-1] >= len(labels):
+        raise DataError(f"partition={name}: indices are 0 to {len(labels) - 1}, each at most once among all clients")
+    return parts
