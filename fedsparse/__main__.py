@@ -38,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code: 0 done, 1 an outcome that is not as it should be, 2 a mistake in the call,
     the data or the machine, 130 interrupted."""
     arguments = sys.argv[1:] if argv is None else list(argv)
+    if not sys.flags.safe_path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as under `python -m`: model=mine:net is found in the folder of the call
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # whatever the command has started is stopped with it
     screen.prepare()
     try:

@@ -100,6 +100,7 @@ VARIANTS = [
     {"aggregation": "beta", "prior_reset": 2, "lam": 1, "rounds": 3},
     {"lam": 20, "lam_schedule": "server_loss", "validation": 0.2, "dropout": 0.3, "rounds": 3},
     {"lam": 20, "lam_schedule": "client_loss", "target_bpp": 0.3},
+    {"model": "fedsparse.teaching.resnet:resnet20_quarter", "width": 0.5, "codec": "shared"},
 ]
 
 

@@ -1,6 +1,7 @@
 """What users bring from outside the package, and take away: modules, partitions, regularizers, algorithms, weights."""
 
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -527,6 +528,14 @@ def test_a_script_outside_the_package(mine, tmp_path):
         [sys.executable, "-c", textwrap.dedent(again)], cwd=tmp_path, capture_output=True, encoding="utf-8"
     )
     assert second.returncode == 0, second.stderr
+
+
+@pytest.mark.slow
+def test_the_script_finds_a_module_in_the_folder_of_the_call(mine, tmp_path):
+    shutil.copy(mine.__file__, tmp_path / "outside.py")
+    call = [Path(sys.executable).with_name("fedsparse"), "model=outside:mlp", "rounds=1", "train_size=100", "clients=2"]
+    done = subprocess.run(call, cwd=tmp_path, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow

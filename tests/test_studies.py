@@ -1,14 +1,19 @@
 """The studies: every member is a valid experiment, and a study leaves a table and a figure that name it."""
 
 import json
+import shutil
+from pathlib import Path
 
+import numpy as np
 import pandas
 import pytest
+import torch
 
-from fedsparse import Experiment
+from fedsparse import Experiment, open_run
 from fedsparse.__main__ import main
-from fedsparse.analysis import studies
+from fedsparse.analysis import pretrained, studies
 from fedsparse.analysis.studies import STUDIES, Study
+from fedsparse.models import build
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -60,3 +65,31 @@ def test_mistakes_are_one_line(argv, words, capsys):
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_weights_that_a_study_freezes_are_learned_once_and_fit(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (130, 28, 28), dtype=np.uint8)
+    labels = np.arange(130) % 13
+    np.savez("emnist-bymerge.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    monkeypatch.setitem(pretrained.LEARN, "train_size", 0)
+    places = {"data_root": ".", "out": "runs"}
+    pretrained.learn(places)
+    first = Path(pretrained.WEIGHTS).read_bytes()
+    (folder,) = Path("runs").glob("emnist-bymerge-*")
+    learned = open_run(folder).network.to_torch().state_dict()
+    shutil.rmtree("runs")
+    pretrained.learn(places)
+    assert Path(pretrained.WEIGHTS).read_bytes() == first
+    assert not Path("runs").exists()
+    frozen = build(Experiment(model="conv4", width=0.25, init="own", weights=pretrained.WEIGHTS), (1, 28, 28), 10)
+    *inner, last, last_bias = frozen.parts(frozen.weights(torch.ones(frozen.layout.n)))
+    for ours, theirs in zip(inner, learned.values(), strict=False):
+        assert torch.equal(ours, theirs)
+    assert len({round(abs(w), 6) for w in (*last.flatten().tolist(), *last_bias.tolist())}) == 1, "random, ±c"
+
+
+def test_only_letters_are_dealt():
+    (part,) = pretrained.letters(np.array([3, 46, 9, 10, 0]), Experiment(clients=1))
+    assert part.tolist() == [1, 3]

@@ -118,7 +118,7 @@ def client_bytes(federation: Federation) -> int:
     Activations are gone by then, and images are not counted. The federation needs engine=plain.
     """
     assert isinstance(federation.clients, Population), "clients in this process"
-    frozen = sum(layer.frozen.untyped_storage().nbytes() for layer in federation.network.layers())
+    frozen = 4 * federation.network.layout.n  # float32
     message = federation.algorithm.broadcast(federation.state)
     before = tensor_bytes()
     seen: list[int] = []

@@ -7,12 +7,13 @@ beside it, as JSON.
 
 import itertools
 from collections import ChainMap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedsparse.analysis.explorer.sweep import write_details
+from fedsparse.analysis.pretrained import WEIGHTS, learn
 from fedsparse.analysis.sweeps import SCHEDULES, Failed, attempt_all, collect, schedules_of
 from fedsparse.experiment import PRESETS, Experiment
 from fedsparse.runs import Run
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
     import pandas
 
 MNIST = {"dataset": "mnist", "train_size": 10_000, "model": "conv4", "width": 0.25, "precision": "bfloat16"}
+FEW = {"dataset": "mnist", "train_size": 1_000, "model": "conv4", "width": 0.25, "rounds": 20, "batch_size": 16}
+CIFAR10 = {
+    "dataset": "cifar10",
+    "train_size": 10_000,
+    "validation": 0.2,
+    "rounds": 30,
+    "init": "fedpm",
+    "evaluate_every": 5,
+}
+RESNET = "fedsparse.teaching.resnet:resnet20_quarter"
 DEMO = {name: value for name, value in PRESETS["demo"].items() if name not in ("lam", "lam_schedule")}
 SHARED = {"codec": "shared", "clip": 0.001}
 KL = {"regularizer": "kl"}
@@ -47,6 +58,8 @@ class Study:
     """Whether `fedsparse.analysis.explorer` shows it, which needs a JSON file beside the CSV."""
     frontier: bool = False
     """Whether the figure has one dot per run, accuracy against entropy, instead of lines of accuracy against bytes."""
+    prepare: Callable[[Mapping[str, str]], None] | None = None
+    """What has to be there before its runs; it is called with the `places` of `carry_out`."""
 
     def members(self) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
         """Labels and settings of every run."""
@@ -97,6 +110,22 @@ STUDIES = {
         (_each("lam", (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 8.0)),),
         seeds=3,
     ),
+    "pretrained-mnist": Study(
+        "Few images: masks over random weights, and over weights that have learned letters",
+        FEW,
+        (
+            {"random weights": {"init": "fedpm"}, "pre-trained weights": {"init": "own", "weights": WEIGHTS}},
+            {"λ = 0": {}, "λ = 10, adaptive": {"lam": 10.0, "lam_schedule": "server_loss"}},
+        ),
+        seeds=3,
+        prepare=learn,
+    ),
+    "resnet-cifar10": Study(
+        "A residual network beside conv6, both at a quarter of the width",
+        CIFAR10,
+        ({"conv6": {"model": "conv6", "width": 0.25}, "ResNet-20": {"model": RESNET}},),
+        seeds=3,
+    ),
     "precision-digits": Study(
         "Does bfloat16 cost accuracy?",
         {"evaluate_every": 2},
@@ -136,6 +165,8 @@ def carry_out(name: str, places: Mapping[str, str] | None = None) -> list[Run | 
         RunError: the table cannot be written.
     """
     study = STUDIES[name]
+    if study.prepare:
+        study.prepare(places or {})
     members = list(study.members())
     outcomes = attempt_all([Experiment.of({**settings, **(places or {})}) for _, settings in members], log=True)
     kept = Path("data/results") / f"{name}.csv"
