@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pandas
 
 MNIST = {"dataset": "mnist", "train_size": 10_000, "model": "conv4", "width": 0.25, "precision": "bfloat16"}
+SKEWED = {"model": "mlp", "batch_size": 16, "init": "fedpm", "evaluate_every": 3}
+TWO = {"partition": "classes", "classes_per_client": 2}
 FEW = {"dataset": "mnist", "train_size": 1_000, "model": "conv4", "width": 0.25, "rounds": 20, "batch_size": 16}
 CIFAR10 = {
     "dataset": "cifar10",
@@ -130,6 +132,52 @@ STUDIES = {
         "Does bfloat16 cost accuracy?",
         {"evaluate_every": 2},
         (_each("precision", ("float32", "bfloat16")),),
+        seeds=5,
+    ),
+    "non-iid-digits": Study(
+        "Non-IID clients: what do masks lose, and what do weights lose?",
+        SKEWED,
+        (
+            {
+                "iid": {},
+                "Dirichlet 0.3": {"partition": "dirichlet", "alpha": 0.3},
+                "2 classes": TWO,
+                "1 class": TWO | {"classes_per_client": 1},
+            },
+            {
+                "FedPM": {},
+                "λ = 10, adaptive": {"lam": 10.0, "lam_schedule": "server_loss"},
+                "Top-mask": {"algorithm": "top_mask"},
+                "FedAvg": {"algorithm": "fedavg"},
+            },
+        ),
+        seeds=5,
+    ),
+    "remedies-digits": Study(
+        "Two classes per client: which remedy helps, at equal bytes?",
+        SKEWED | TWO,
+        (
+            {
+                "baseline": {},
+                "a third of lr": {"lr": 0.1 / 3},
+                "1 epoch, 3 × rounds": {"local_epochs": 1, "rounds": 90},
+                "KL, λ = 3": {"regularizer": "kl", "lam": 3.0},
+                "half per round, 2 × rounds": {"cohort": 5, "rounds": 60},
+                "half drop out": {"dropout": 0.5},
+            },
+        ),
+        seeds=5,
+    ),
+    "sizes-digits": Study(
+        "Clients of unequal sizes with two classes each: how should votes be counted?",
+        SKEWED | TWO | {"size_skew": 1.5},
+        (
+            {
+                "mean": {},
+                "weighted by images": {"aggregation": "weighted"},
+                "Beta, reset every 3rd round": {"aggregation": "beta", "prior_reset": 3},
+            },
+        ),
         seeds=5,
     ),
     "non-iid-mnist": Study(
