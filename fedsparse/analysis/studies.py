@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 MNIST = {"dataset": "mnist", "train_size": 10_000, "model": "conv4", "width": 0.25, "precision": "bfloat16"}
 SKEWED = {"model": "mlp", "batch_size": 16, "init": "fedpm", "evaluate_every": 3}
 TWO = {"partition": "classes", "classes_per_client": 2}
+SGD = {"optimizer": "sgd", "lr": 100.0}
+FEDAVG_SGD = {"algorithm": "fedavg", "optimizer": "sgd", "weight_lr": 0.3}
+ONE_STEP = {"local_epochs": 1, "batch_size": 2_000}
 FEW = {"dataset": "mnist", "train_size": 1_000, "model": "conv4", "width": 0.25, "rounds": 20, "batch_size": 16}
 CIFAR10 = {
     "dataset": "cifar10",
@@ -167,6 +170,23 @@ STUDIES = {
             },
         ),
         seeds=5,
+    ),
+    "local-work-digits": Study(
+        "One class per client: how much is lost to many local steps, and how much to masks?",
+        SKEWED,
+        (
+            {"iid": {}, "1 class": TWO | {"classes_per_client": 1}},
+            {
+                "masks, 3 epochs of Adam": {"rounds": 12},
+                "masks, 3 epochs of SGD": SGD | {"rounds": 12},
+                "masks, 1 epoch of SGD": SGD | {"local_epochs": 1, "rounds": 36},
+                "masks, 1 step of SGD": SGD | ONE_STEP | {"rounds": 48},
+                "masks, 1 step of SGD, 480 rounds": SGD | ONE_STEP | {"rounds": 480, "evaluate_every": 12},
+                "FedAvg, 3 epochs of SGD": FEDAVG_SGD | {"rounds": 12},
+                "FedAvg, 1 step of SGD": FEDAVG_SGD | ONE_STEP | {"rounds": 48},
+            },
+        ),
+        seeds=3,
     ),
     "sizes-digits": Study(
         "Clients of unequal sizes with two classes each: how should votes be counted?",
