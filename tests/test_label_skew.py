@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from fedsparse import DataError, Experiment
 from fedsparse.partition import label_counts, split
-from fedsparse.teaching.label_skew import disagreement, hamming, label_skew
+from fedsparse.teaching.label_skew import common_share, disagreement, hamming, label_skew
 
 LABELS = np.repeat(np.arange(10), 60)
 
@@ -63,3 +63,14 @@ def test_masks_that_are_drawn_differ_as_often_as_that():
     assert distance[0, 1] == pytest.approx(np.mean(masks[0] != masks[1]), abs=1e-6)
     assert np.allclose(np.diag(distance), 0, atol=1e-6)
     assert distance[0, 1] == pytest.approx(np.mean(np.sum(disagreement(q), axis=0)), abs=0.01)
+
+
+def test_the_common_share_of_movement():
+    step = np.array([0.1, -0.2, 0.3])
+    assert common_share(np.stack([step, step])) == pytest.approx(1)
+    assert common_share(np.stack([step, -step])) == 0
+    independent = np.random.default_rng(0).normal(size=(10, 100_000))
+    assert common_share(independent) == pytest.approx(0.1, abs=0.003)
+    assert common_share(independent + 1) == pytest.approx((0.1 + 1) / 2, abs=0.003)
+    with pytest.raises(DataError, match="no client moved"):
+        common_share(np.zeros((3, 5)))

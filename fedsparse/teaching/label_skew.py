@@ -1,7 +1,7 @@
 """Measures of non-IID data: label skew, and client drift.
 
-Both are distances between distributions. Label skew is the total variation distance of a client's labels from the
-pooled labels; drift is how far apart the clients' probabilities q = σ(s) are after local training.
+Label skew is the total variation distance of a client's labels from the pooled labels. Drift is how far apart the
+clients' probabilities q = σ(s) are after local training, and how little of their movement they have in common.
 """
 
 import numpy as np
@@ -49,6 +49,24 @@ def disagreement(q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     tosses = 2 * np.mean(q * (1 - q), axis=0)
     drift = 2 * np.var(q, axis=0, ddof=1)  # the mean square difference of two is twice the variance
     return tosses, drift
+
+
+def common_share(steps: np.ndarray) -> float:
+    """Share of their movement that clients have in common: ‖mean step‖² / mean ‖step‖².
+
+    1 if all make the same step; 1/K on average if the steps of K clients are independent, each as likely as its
+    opposite; less if clients move against each other, and 0 if their steps cancel.
+
+    Args:
+        steps: q − θ of each client, (clients, n).
+
+    Raises:
+        DataError: nobody moved.
+    """
+    movement = np.mean(np.sum(np.square(steps), axis=1))
+    if not movement:
+        raise DataError("no client moved: their steps have no length to share")
+    return float(np.sum(np.square(np.mean(steps, axis=0))) / movement)
 
 
 def hamming(masks: np.ndarray) -> np.ndarray:
