@@ -148,3 +148,23 @@ def test_a_bound_show_saves_the_figure_with_what_it_was_made_from(tmp_path):
     assert listed["first.png"]["notebook"] == "05_some_notebook"
     assert listed["first.png"]["parameters"] == {"lam": 3.0}
     assert (tmp_path / "first.png").read_bytes() == plots.png(figure)
+
+
+def test_a_round_shows_all_four_steps_and_every_client_of_each_method():
+    words = {"down": "goes down", "train": "is trained", "up": "comes up", "mean": "is averaged"}
+    figure = plots.one_round({"one": words, "other": words}, np.zeros((3, 2, 8, 8)))
+    for axes, name in zip(figure.axes, ("one", "other"), strict=True):
+        said = "\n".join(text.get_text() for text in axes.texts)
+        assert axes.get_title() == name
+        assert [said.count(f"client {k}") for k in range(4)] == [1, 1, 1, 0]
+        assert [said.count(words[step]) for step in words] == [1, 3, 1, 1]
+        assert len(axes.images) == 6
+
+
+def test_a_race_is_won_by_the_smallest_quotient():
+    figure = plots.race([1.0, 2.0, 3.0], [0.5, 8.0, 1.0])
+    (axes,) = figure.axes
+    arrivals, ends = (each.get_offsets()[:, 0] for each in axes.collections[1:])
+    assert list(arrivals) == [1, 2, 3]
+    assert list(ends) == [2, 0.25, 3]
+    assert list(axes.lines[0].get_xdata()) == [0.25, 0.25], "the line of the winner"
