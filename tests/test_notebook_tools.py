@@ -226,7 +226,8 @@ def test_a_refresh_replaces_the_notebook_whole_or_not_at_all(division, tmp_path,
     (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/o/r"\n')
     figure = (
         "from matplotlib.figure import Figure\nfrom fedsparse.analysis import plots\n"
-        "plots.show(Figure(), 'made', alt='made', caption='', folder='../figures', notebook='division', parameters={})"
+        "plots.show(Figure(), 'made', alt='made', caption='', folder='../runs/figures', notebook='division',"
+        " parameters={})"
     )
     write(division, ("parameters", "by: int = 2"), ("", figure), ("results", "6 / by"))
     call = ["notebook", "division", "--in-place"]

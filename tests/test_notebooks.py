@@ -20,7 +20,8 @@ from fedsparse import RunError, SettingError
 from fedsparse.__main__ import main
 from fedsparse.teaching import checks
 from fedsparse.tools.notebooks.files import read, tagged, terminal_output
-from fedsparse.tools.notebooks.running import checked, execute, parameters_of
+from fedsparse.tools.notebooks.running import execute, parameters_of
+from fedsparse.tools.parameters import checked
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
