@@ -1,7 +1,7 @@
 """Figures: what to draw (by kind of input), and how it leaves a notebook (`page`), saying what it was made from."""
 
 from fedsparse.analysis.plots.lines import annotated_lines, cost_to_target, curves, lines, log_lines, spread
-from fedsparse.analysis.plots.page import adopt, bound, png, save, show, show_only
+from fedsparse.analysis.plots.page import adopt, bound, png, save, show, show_only, slide
 from fedsparse.analysis.plots.pictures import (
     heat_maps,
     images,
@@ -27,5 +27,5 @@ __all__ = [
     "LABELS", "adopt", "against_share", "annotated_lines", "bound", "by_lam", "by_round", "communication_cost",
     "cost_to_target", "curves", "frontier", "heat_maps", "images", "in_words", "intervals", "label_counts", "lines",
     "log_lines", "message_map", "partitions", "png", "points", "probabilities", "save", "show", "show_only",
-    "small_multiples", "spread", "stacked", "tradeoff",
+    "slide", "small_multiples", "spread", "stacked", "tradeoff",
 ]  # fmt: skip

@@ -20,7 +20,16 @@ from fedsparse.analysis import plots
 from fedsparse.analysis.processes import in_processes
 from fedsparse.errors import FedsparseError, RunError, SettingError
 from fedsparse.run_folder import write_whole
-from fedsparse.tools.notebooks.files import STAMP, read, repository, results_of, tagged, with_launch_links
+from fedsparse.tools.notebooks.files import (
+    COMPARED,
+    NOT_COMPARED,
+    STAMP,
+    read,
+    repository,
+    results_of,
+    tagged,
+    with_launch_links,
+)
 from fedsparse.tools.notebooks.stamps import digest, stamp
 from fedsparse.tools.parameters import checked
 
@@ -115,6 +124,7 @@ def _finish(notebook: Path, folder: Path, given: dict[str, Any], timeout: int) -
 def refresh(notebook: Path) -> None:
     """Execute a notebook in place, and keep nothing in it that varies from run to run.
 
+    Outputs that no tag names as the same on every processor are tagged for `pytest --nbval` as not to be compared.
     It runs in a temporary folder: no run of earlier code is found there and taken for a result of today's. The data are
     those beside the notebook's folder; its figures are copied there when all cells are done.
 
@@ -133,7 +143,10 @@ def refresh(notebook: Path) -> None:
         plots.adopt(Path(scratch, OWN_FIGURES), root / "figures", notebook.stem)
     node.metadata = metadata
     for cell in node.cells:
-        cell.metadata = {"tags": cell.metadata.tags} if cell.metadata.tags else {}
+        tags = [tag for tag in cell.metadata.tags if tag != NOT_COMPARED]
+        if cell.get("outputs") and COMPARED not in tags:
+            tags.append(NOT_COMPARED)
+        cell.metadata = {"tags": tags} if tags else {}
         for output in cell.get("outputs", []):  # a page without a kernel shows a widget's other forms
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     write_whole(notebook, (nbformat.writes(node) + "\n").encode())
