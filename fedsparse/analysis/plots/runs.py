@@ -241,7 +241,7 @@ def communication_cost(costs: pandas.DataFrame, title: str = "") -> Figure:
     _check(costs, "up", "down", "all")
     ordered = costs.sort_values("all")
     rows = range(len(ordered))
-    figure, (axes,) = panels(1, 8.4, 0.42 * len(ordered) + 1.7, title, grid="x")
+    figure, (axes,) = panels(1, 8.4, 0.42 * len(ordered) + 1.9, title, grid="x")
     axes.hlines(rows, ordered["up"], ordered["all"], color="#bbbbbb", linewidth=2, zorder=1)
     looks = {"up": ("up", "^", OKABE_ITO[0]), "down": ("down", "v", OKABE_ITO[1]), "all": ("in all", "D", "black")}
     for column, (label, marker, colour) in looks.items():
@@ -252,7 +252,7 @@ def communication_cost(costs: pandas.DataFrame, title: str = "") -> Figure:
     axes.set(xscale="log", xlabel="megabytes: all clients, all rounds", ylim=(-0.6, len(ordered) - 0.4))
     axes.set_xlim(right=2 * ordered["all"].max())
     axes.spines["left"].set_visible(False)
-    figure.legend(loc="outside right upper", frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 
