@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test lint notebooks course site bundle explorer reproduce bench bench-gpu flower-simulation flower-deployment lab clean
+.PHONY: help demo check test lint notebooks slides course site bundle explorer reproduce bench bench-gpu flower-simulation flower-deployment lab clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-18s%s\n", $$1, $$2}'
@@ -30,6 +30,9 @@ lint: $(READY) ## style and types
 
 notebooks: $(READY) ## run the notebooks whose source changed in place: refreshes their outputs and figures/
 	$(BIN)/python -m fedsparse notebook all --in-place
+
+slides: $(READY) ## every figure of the notebooks as SVG of 16:9, in build/slides/figures/; runs all notebooks
+	$(BIN)/python -m fedsparse notebook all to=build/slides
 
 course: $(READY) ## copies of the notebooks for students and for teachers, in build/course/
 	$(BIN)/python -m fedsparse course copies build/course

@@ -226,15 +226,20 @@ def test_a_refresh_replaces_the_notebook_whole_or_not_at_all(division, tmp_path,
     (tmp_path / "pyproject.toml").write_text('[project.urls]\nRepository = "https://github.com/o/r"\n')
     figure = (
         "from matplotlib.figure import Figure\nfrom fedsparse.analysis import plots\n"
-        "plots.show(Figure(), 'made', alt='made', caption='', folder='../figures', notebook='division', parameters={})"
+        "plots.show(Figure(), 'made', alt='made', caption='', folder='../runs/figures', notebook='division',"
+        " parameters={})"
     )
-    write(division, ("parameters", "by: int = 2"), ("", figure), ("results", "6 / by"))
+    exact = ("nbval-check-output", "2 * by")
+    write(division, ("parameters", "by: int = 2"), ("", figure), exact, ("results", "6 / by"))
     call = ["notebook", "division", "--in-place"]
     assert main(call) == 0
     assert "never refreshed" in capsys.readouterr().out
     node = read(division)
     assert set(node.metadata) == {"kernelspec", "language_info", "fedsparse"}
-    assert [dict(c.metadata) for c in node.cells[2:]] == [{"tags": ["parameters"]}, {}, {"tags": ["results"]}]
+    ignored = "nbval-ignore-output"
+    assert [dict(c.metadata) for c in node.cells[2:]] == [
+        {"tags": ["parameters"]}, {"tags": [ignored]}, {"tags": ["nbval-check-output"]}, {"tags": ["results", ignored]},
+    ]  # fmt: skip
     assert node.cells[-1].outputs[0].data["text/plain"] == "3.0"
     made, before = tmp_path / "figures" / "made.png", division.read_bytes()
     assert made.exists()

@@ -168,3 +168,37 @@ def test_a_race_is_won_by_the_smallest_quotient():
     assert list(arrivals) == [1, 2, 3]
     assert list(ends) == [2, 0.25, 3]
     assert list(axes.lines[0].get_xdata()) == [0.25, 0.25], "the line of the winner"
+
+
+def test_a_slide_is_16_to_9_and_leaves_the_figure_as_it_was():
+    figure = plots.lines({name: {"line": ([0, 1], [0, 1])} for name in ("a", "b", "c", "d")}, ["x"] * 4)
+    before = plots.png(figure)
+    drawn = plots.slide(figure).decode()
+    width, height = (float(drawn.split(f'{side}="')[1].split("pt")[0]) for side in ("width", "height"))
+    assert width / height == pytest.approx(16 / 9, rel=1e-3)
+    assert plots.png(figure) == before
+
+
+def test_by_lam_shows_the_upper_accuracies_and_marks_those_below():
+    rows = [(0.0, 0.98, 0.96), (1.0, 0.97, 0.94), (20.0, 0.1, 0.11)]
+    table = pandas.DataFrame(rows, columns=["lam", "accuracy_expected", "accuracy"]).assign(density=0.5)
+    figure = plots.by_lam(table, (("accuracy_expected", "accuracy"), "density"))
+    accuracies, density = figure.axes
+    assert accuracies.get_ylim()[0] == pytest.approx(0.9)
+    assert [list(line.get_ydata()) for line in accuracies.lines] == [
+        pytest.approx([0.98, 0.97, np.nan], nan_ok=True), pytest.approx([0.96, 0.94, np.nan], nan_ok=True),
+    ]  # fmt: skip
+    below = [tuple(point) for marks in accuracies.collections for point in marks.get_offsets() if point[0] == 20]
+    assert below == [(20, pytest.approx(0.9))] * 2, "each run has a mark"
+    assert [list(line.get_ydata()) for line in density.lines] == [[0.5, 0.5, 0.5]]
+    assert list(density.get_xticks()) == [0, 1, 20], "0 is there, and λ is to scale"
+
+
+def test_nothing_is_drawn_where_nothing_was_measured_or_can_be():
+    figure = plots.annotated_lines({"masks": ([1, 2, 20, 30], [0.1, 0.2, 0.3, 0.4], "abcd")}, "x", "y")
+    (line,) = figure.axes[0].lines
+    assert np.isnan(line.get_ydata()).tolist() == [False, False, True, False, False]
+    share, x = np.array([0.05, 0.95]), np.arange(2)
+    (axes,) = plots.spread({"": {"θ": (x, share, 0.1)}}, "x", "y", within=(0, 1)).axes
+    heights = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (0, 1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fedsparse.analysis.tables import plus_minus, scored
+from fedsparse.analysis.tables import in_bands, plus_minus, scored
 
 
 def test_a_mean_has_its_interval_unless_there_is_one_value():
@@ -19,3 +19,11 @@ def test_a_prediction_is_held_against_what_was_measured():
     assert table.loc["lost", "off by"] == 1.5
     with pytest.raises(KeyError):
         scored({"saved": 0.2}, {"missing": 1.0})
+
+
+def test_a_band_shows_a_value_only_where_it_lies_outside():
+    bands = {"accuracy": (0.9, 1.0), "bytes": (3_000, 5_000)}
+    text = {values: in_bands({n: (v, *bands[n]) for n, v in zip(bands, values, strict=True)}) for values in
+            ((0.95, 4_000), (0.9, 5_000), (0.89, 4_000))}  # fmt: skip
+    assert text[0.95, 4_000] == text[0.9, 5_000] == "accuracy  0.9 to 1: inside\nbytes     3,000 to 5,000: inside"
+    assert text[0.89, 4_000].splitlines()[0] == "accuracy  0.9 to 1: OUTSIDE, 0.89"

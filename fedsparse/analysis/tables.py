@@ -1,4 +1,4 @@
-"""Small tables for a notebook's page: a mean with its interval, and a prediction beside what was measured."""
+"""Small tables for a notebook's page: a mean with its interval, a prediction beside what was measured, bands."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,3 +29,18 @@ def scored(
     found = {str(name): value for name, value in measured.items()}
     table = pandas.DataFrame({"guessed": {name: guess[name] for name in found}, "measured": found}, dtype=float)
     return table.assign(**{"off by": (table["guessed"] - table["measured"]).abs()}).round(digits)
+
+
+def in_bands(results: Mapping[str, tuple[float, float, float]]) -> str:
+    """One line per result: its band, and whether it lies inside; only a result outside is shown.
+
+    The text is thus the same on every processor, though what is trained does not return to the digit.
+
+    Args:
+        results: by name, the value, and the least and the largest that are expected with a notebook's own parameters.
+    """
+    width = max(map(len, results))
+    return "\n".join(
+        f"{name:{width}}  {low:,g} to {high:,g}: " + ("inside" if low <= value <= high else f"OUTSIDE, {value:,g}")
+        for name, (value, low, high) in results.items()
+    )

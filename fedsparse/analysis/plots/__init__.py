@@ -2,7 +2,7 @@
 
 from fedsparse.analysis.plots.diagrams import one_round, race
 from fedsparse.analysis.plots.lines import annotated_lines, cost_to_target, curves, lines, log_lines, spread
-from fedsparse.analysis.plots.page import adopt, bound, png, save, show, show_only
+from fedsparse.analysis.plots.page import adopt, bound, png, save, show, show_only, slide
 from fedsparse.analysis.plots.pictures import (
     heat_maps,
     images,
@@ -28,5 +28,5 @@ __all__ = [
     "LABELS", "adopt", "against_share", "annotated_lines", "bound", "by_lam", "by_round", "communication_cost",
     "cost_to_target", "curves", "frontier", "heat_maps", "images", "in_words", "intervals", "label_counts", "lines",
     "log_lines", "message_map", "one_round", "partitions", "png", "points", "probabilities", "race", "save",
-    "show", "show_only", "small_multiples", "spread", "stacked", "tradeoff",
+    "show", "show_only", "slide", "small_multiples", "spread", "stacked", "tradeoff",
 ]  # fmt: skip

@@ -1,8 +1,10 @@
 """Figures of named lines, each given as x and y."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from fedsparse.analysis.plots.style import OKABE_ITO, STYLES, common_legend, panels, plot_lines
@@ -20,6 +22,8 @@ def curves(charts: Mapping[str, Mapping[str, tuple]], xlabel: str, one: str, tit
         plot_lines(axes, lines, markevery=1 if one == "y" else 3)
         (axes.axvline if one == "x" else axes.axhline)(1, color="black", linewidth=1, linestyle=":")
         axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if one == "x" else "linear")
+        if one == "y":
+            axes.set_ylim(bottom=0)
     row[0].legend()
     return figure
 
@@ -51,30 +55,48 @@ def log_lines(named: Mapping[str, tuple], xlabel: str, ylabel: str, title: str =
 
 
 def annotated_lines(named: Mapping[str, tuple], xlabel: str, ylabel: str, title: str = "") -> Figure:
-    """Lines of x, y and words beside each point, on a logarithmic x-axis; y is a share from 0 to 1."""
-    figure, (axes,) = panels(1, 7.2, 4.2, title)
-    plot_lines(axes, {name: (x, y) for name, (x, y, _) in named.items()}, markersize=5)
+    """Lines of x, y and words beside each point, on a logarithmic x-axis; y is a share from 0 to 1.
+
+    Points that lie more than threefold apart are not joined: nothing between them was measured.
+    """
+    figure, (axes,) = panels(1, 8.4, 4.6, title)
+    joined = {name: _apart(x, y) for name, (x, y, _) in named.items()}
+    plot_lines(axes, joined, markersize=5)
     for k, ((x, y, words), colour) in enumerate(zip(named.values(), OKABE_ITO, strict=False)):
         # The first line's words stand below it on the right, all others' above on the left.
         beside = {"xytext": (-6, 7) if k else (5, -12), "ha": "right" if k else "left"}
         for a, b, word in zip(x, y, words, strict=True):
-            axes.annotate(word, (a, b), textcoords="offset points", fontsize=8, color=colour, **beside)
+            behind = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+            axes.annotate(word, (a, b), textcoords="offset points", fontsize=8, color=colour, bbox=behind, **beside)
     axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log", ylim=(0, 1.05))
     axes.margins(x=0.1)
     axes.legend(loc="lower right")
     return figure
 
 
+def _apart(x: Any, y: Any) -> tuple[list[float], list[float]]:
+    """The points, with a NaN, which no line crosses, where x grows or shrinks more than threefold."""
+    xs, ys = [], []
+    for a, b in zip(x, y, strict=True):
+        if xs and not 1 / 3 <= a / xs[-1] <= 3:
+            xs, ys = [*xs, a], [*ys, math.nan]
+        xs, ys = [*xs, a], [*ys, b]
+    return xs, ys
+
+
 def spread(
-    charts: Mapping[str, Mapping[str, tuple]], xlabel: str, ylabel: str, title: str = "", log: bool = False
-) -> Figure:
+    charts: Mapping[str, Mapping[str, tuple]], xlabel: str, ylabel: str, title: str = "", log: bool = False,
+    within: tuple[float, float] | None = None,
+) -> Figure:  # fmt: skip
     """One panel per key, all on one scale: lines of x and y, and if there is a third, the half-width of a band.
 
     Lines of the same name look the same in every panel.
 
     Args:
         log: a logarithmic y-axis.
+        within: the least and the largest value that there can be, beyond which no band is drawn.
     """
+    low, high = within or (-math.inf, math.inf)
     figure, row = panels(len(charts), max(7.2, 3.6 * len(charts)), 3.6, title, sharey=True)
     handles: dict[str, Any] = dict.fromkeys(name for named in charts.values() for name in named)
     for axes, (panel, named) in zip(row, charts.items(), strict=True):
@@ -82,7 +104,8 @@ def spread(
             i = list(handles).index(name)
             (handles[name],) = axes.plot(x, y, label=name, color=OKABE_ITO[i], linestyle=STYLES[i])
             for half in band:
-                axes.fill_between(x, y - half, y + half, color=OKABE_ITO[i], alpha=0.15, linewidth=0)
+                bottom, top = np.clip(y - half, low, high), np.clip(y + half, low, high)
+                axes.fill_between(x, bottom, top, color=OKABE_ITO[i], alpha=0.15, linewidth=0)
         axes.set(title=panel, xlabel=xlabel, yscale="log" if log else "linear")
     row[0].set_ylabel(ylabel)
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
@@ -96,9 +119,9 @@ def cost_to_target(costs: Mapping[float, Mapping[str, float]], title: str = "") 
         costs: for each target accuracy, in [0, 1], megabytes by method, NaN where it was not reached.
     """
     methods = dict.fromkeys(name for row in costs.values() for name in row)
-    figure, (axes,) = panels(1, 8.4, 4.2)
+    figure, (axes,) = panels(1, 8.4, 4.2, title)
     plot_lines(axes, {name: (list(costs), [row[name] for row in costs.values()]) for name in methods}, markersize=5)
     axes.set(xlabel="accuracy to reach, expected network", ylabel="megabytes, both directions")
-    axes.set(yscale="log", title=title)
+    axes.set_yscale("log")
     figure.legend(loc="outside right center", frameon=False)
     return figure

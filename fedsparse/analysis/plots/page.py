@@ -1,4 +1,4 @@
-"""How a figure leaves a notebook: as a `<figure>` with alternative text on the page, and as a listed PNG file."""
+"""How a figure leaves a notebook: on the page with alternative text, as a listed PNG file, and as SVG for a slide."""
 
 import base64
 import html
@@ -15,6 +15,9 @@ from matplotlib.figure import Figure
 
 from fedsparse.run_folder import write_whole
 
+SLIDE_INCHES = 9
+"""The least width of a figure for a slide."""
+
 
 def png(figure: Figure) -> bytes:
     """The figure as a PNG of reproducible bytes: it names neither versions nor times."""
@@ -23,10 +26,25 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def slide(figure: Figure) -> bytes:
+    """The figure as an SVG of 16:9 for a slide; its letters are outlines and need no fonts.
+
+    It keeps the figure's width, of at least 9 inches: letters of 10 points have 15 on a slide of 13.3 inches.
+    """
+    buffer, (width, height) = io.BytesIO(), figure.get_size_inches()
+    wide = max(width, SLIDE_INCHES)
+    try:
+        figure.set_size_inches(wide, wide * 9 / 16)
+        figure.savefig(buffer, format="svg", facecolor="white", metadata={"Date": None, "Creator": None})
+    finally:
+        figure.set_size_inches(width, height)
+    return buffer.getvalue()
+
+
 def save(
     figure: Figure, name: str, *, alt: str, caption: str, folder: str | Path, notebook: str, parameters: Mapping
 ) -> bytes:
-    """Put a figure into a folder, beside an entry in its `index.json`, and return the PNG.
+    """Put a figure into a folder as PNG and as SVG, beside an entry in its `index.json`, and return the PNG.
 
     Args:
         alt: what a reader who cannot see the picture needs to know; build it from the data.
@@ -37,6 +55,7 @@ def save(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.png").write_bytes(content)
+    (folder / f"{name}.svg").write_bytes(slide(figure))
     with listing(folder) as listed:
         listed[f"{name}.png"] = {"alt": alt, "caption": caption, "notebook": notebook, "parameters": dict(parameters)}
     return content
@@ -54,7 +73,7 @@ def listing(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def adopt(fresh: Path, folder: Path, notebook: str) -> None:
-    """Replace a notebook's figures by those in another folder, and delete those that it no longer makes."""
+    """Replace a notebook's figures by those in another folder, as PNG, and delete those that it no longer makes."""
     with listing(folder) as listed:
         for name in [n for n, entry in listed.items() if entry["notebook"] == notebook]:
             (folder / name).unlink(missing_ok=True)

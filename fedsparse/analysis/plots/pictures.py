@@ -5,24 +5,31 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from fedsparse.analysis.plots.style import OKABE_ITO, common_legend, panels
 
 
 def probabilities(thetas: Mapping[str, Any], title: str = "") -> Figure:
     """Histograms of θ, one panel per name, on a common scale of the share of weights."""
-    figure, row = panels(len(thetas), 3.6 * len(thetas), 3.0, title, grid="", sharey=True)
-    for axes, (name, theta), colour in zip(row, thetas.items(), OKABE_ITO, strict=False):
-        axes.hist(theta, bins=11, range=(-0.05, 1.05), weights=[1 / len(theta)] * len(theta), color=colour, rwidth=0.9)
-        axes.set(xlabel="θ", title=name, ylim=(0, 1))
+    figure, row = panels(len(thetas), max(7.2, 2.6 * len(thetas)), 3.0, title, grid="y", sharey=True)
+    for axes, (name, theta) in zip(row, thetas.items(), strict=True):
+        weights = [1 / len(theta)] * len(theta)
+        axes.hist(theta, bins=11, range=(-0.05, 1.05), weights=weights, color=OKABE_ITO[0], rwidth=0.9)
+        axes.set(xlabel="θ", title=name)
+        axes.set_axisbelow(True)
     row[0].set_ylabel("share of all weights")
     return figure
 
 
-def small_multiples(points: Sequence[Any], title: str = "") -> Figure:
-    """One column per λ: the histogram of θ above, the picture of a mask below; `points` are `explorer.Point`."""
-    many, heights = len(points), {"height_ratios": [1, 1.25]}
-    figure, tiles = panels(2 * many, 1.22 * many + 0.5, 3.1, title, columns=many, grid="", gridspec_kw=heights)
+def small_multiples(points: Sequence[Any], title: str = "", outlined: slice | None = None) -> Figure:
+    """One column per λ: the histogram of θ above, the picture of a mask below; `points` are `explorer.Point`.
+
+    Args:
+        outlined: rows of the masks in a frame, as the weights of one filter.
+    """
+    many, heights = len(points), {"height_ratios": [1, 2]}
+    figure, tiles = panels(2 * many, 2.3 * many + 0.5, 4.8, title, columns=many, grid="", gridspec_kw=heights)
     for above, below, point in zip(tiles[:many], tiles[many:], points, strict=True):
         shares = np.divide(point.theta, sum(point.theta))
         above.bar(np.linspace(0, 1, len(shares)), shares, width=0.09, color=OKABE_ITO[1])
@@ -31,6 +38,10 @@ def small_multiples(points: Sequence[Any], title: str = "") -> Figure:
         below.imshow(point.mask, cmap="Greys", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         below.set(xticks=[], yticks=[])
         below.spines[:].set_visible(True)
+        if outlined is not None:
+            corner, rows = (-0.5, outlined.start - 0.5), outlined.stop - outlined.start
+            frame = Rectangle(corner, point.mask.shape[1], rows, fill=False, edgecolor=OKABE_ITO[1], linewidth=2)
+            below.add_patch(frame)
     tiles[0].set_ylabel("share of weights\nwith this θ")
     tiles[many].set_ylabel("a layer's mask,\nones dark")
     return figure

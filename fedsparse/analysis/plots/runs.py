@@ -4,22 +4,23 @@ They raise `SettingError` for a table that lacks a column that is drawn, or has 
 """
 
 import itertools
+import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas
 import seaborn
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 from fedsparse.analysis.plots.style import LABELS, MARKERS, OKABE_ITO, STYLES, common_legend, panels
 from fedsparse.errors import SettingError
 
 
 def by_round(
-    table: pandas.DataFrame, columns: tuple[str, ...], by: str = "lam", title: str = "", seeds: str = "band"
-) -> Figure:
+    table: pandas.DataFrame, columns: tuple[str, ...], by: str = "lam", title: str = "", seeds: str = "band",
+    logarithmic: Collection[str] = (),
+) -> Figure:  # fmt: skip
     """One panel per column, against the round: the mean over seeds, and their whole range as a band.
 
     Args:
@@ -27,6 +28,7 @@ def by_round(
         columns: of `fedsparse.history.COLUMNS`.
         by: the setting that tells the lines apart.
         seeds: "lines" for one line per seed: a mean of collapsed and working runs describes neither.
+        logarithmic: those of the columns that are drawn on a logarithmic axis.
     """
     _check(table, "round", by, *columns, *["seed"] * (seeds == "lines"))
     name = "λ" if by == "lam" else by
@@ -45,27 +47,64 @@ def by_round(
                 palette=OKABE_ITO[: labelled[name].nunique()], legend=column == there[0], **several,
             )  # fmt: skip
         top = 1.02 if table[column].max() <= 1.02 else None
-        axes.set(xlabel="round", ylabel=LABELS.get(column, column), ylim=(0, top))
+        axes.set(xlabel="round", ylabel=LABELS.get(column, column))
+        axes.set(**{"yscale": "log"} if column in logarithmic else {"ylim": (0, top)})
     row[columns.index(there[0])].get_legend().set_title(None)
     return figure
 
 
-def by_lam(last: pandas.DataFrame, columns: tuple[str, ...], title: str = "") -> Figure:
-    """One panel per column, against λ at even steps: one dot per seed, and a line through their means.
+def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], title: str = "") -> Figure:
+    """One panel per entry of `columns`, against λ: one dot per seed, and a line through their means.
+
+    λ is to scale on a logarithmic axis, on which 0 has a place at the left. A panel of accuracies shows the upper
+    end of the axis alone; an arrow at its lower edge stands for a run below it.
 
     Args:
         last: one row per run, with `lam`, as the last rounds of a table of `fedsparse.analysis.sweeps`.
-        columns: of `fedsparse.history.COLUMNS`.
+        columns: of `fedsparse.history.COLUMNS`; several in a tuple share a panel.
     """
-    _check(last, "lam", *columns)
+    groups = [(entry,) if isinstance(entry, str) else tuple(entry) for entry in columns]
+    _check(last, "lam", *itertools.chain(*groups))
     lams = sorted(last["lam"].unique())
-    figure, row = panels(len(columns), 3.4 * len(columns), 3.3, title)
-    for axes, column, colour in zip(row, columns, OKABE_ITO, strict=False):
-        axes.plot(range(len(lams)), last.groupby("lam")[column].mean(), color=colour, linewidth=1.5)
-        axes.scatter(last["lam"].map(lams.index), last[column], color=colour, s=16, alpha=0.7, linewidths=0)
-        axes.set(xlabel="λ", ylabel=LABELS.get(column, column), ylim=(0, 1.05 * max(last[column].max(), 1e-9)))
-        axes.set_xticks(range(len(lams)), [f"{lam:g}" for lam in lams], fontsize=8)
+    figure, row = panels(len(groups), max(7.2, 3.8 * len(groups)), 3.7, title)
+    for axes, group in zip(row, groups, strict=True):
+        means = last.groupby("lam")[list(group)].mean()
+        floor = _floor(means) if all(column.startswith("accuracy") for column in group) else 0.0
+        for column, colour, marker in zip(group, OKABE_ITO, MARKERS, strict=False):
+            shown, below = last[last[column] >= floor], last[last[column] < floor]
+            axes.plot(means.index, means[column].where(means[column] >= floor), color=colour, linewidth=1.5)
+            label = LABELS.get(column, column)
+            axes.scatter(shown["lam"], shown[column], color=colour, marker=marker, s=16, alpha=0.7, label=label)
+            axes.scatter(below["lam"], [floor] * len(below), color=colour, marker="v", s=36, clip_on=False)
+        top = 1.01 if floor else 1.05 * max(last[list(group)].max().max(), 1e-9)
+        axes.set(xlabel="λ", ylabel=LABELS.get(group[0], group[0]) if len(group) == 1 else "accuracy")
+        axes.set_ylim(floor, top)
+        _lam_axis(axes, lams)
+        if len(group) > 1:
+            axes.legend(fontsize=8)
     return figure
+
+
+def _floor(means: pandas.DataFrame) -> float:
+    """Where an axis of accuracies may begin: below the least mean of those that are above half of the best."""
+    best = means.max().max()
+    return max(0.0, math.floor(20 * means[means > best / 2].min().min() - 0.5) / 20)
+
+
+def _lam_axis(axes: Any, lams: Sequence[float]) -> None:
+    """A logarithmic x-axis with a place for 0, with ticks at such of the λ as leave each other room."""
+    positive = [lam for lam in lams if lam > 0]
+    if not positive:
+        return
+    axes.set_xscale("symlog", linthresh=positive[0], linscale=0.4)
+    ticks = [lam for lam in lams if lam == 0] + positive[:1]
+    room = max(0.2, math.log10(positive[-1] / positive[0]) / 7)
+    for lam in positive[1:]:
+        if math.log10(lam / ticks[-1]) >= room:
+            ticks.append(lam)
+    axes.set_xticks(ticks, [f"{lam:g}" for lam in ticks])
+    axes.minorticks_off()
+    axes.set_xlim(left=-0.3 * positive[0] if 0 in lams else None)
 
 
 def tradeoff(
@@ -186,7 +225,7 @@ def against_share(
             axes.set_xlim(1.15, table["share"].min() / 1.15)
             axes.set_xticks(sorted(table["share"].unique()))
             axes.minorticks_off()
-        axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+        axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.3g} %")
         axes.tick_params(axis="x", labelsize=8)
     row[0].set_ylabel("accuracy on test images")
     common_legend(figure, "outside lower center", ncols=min(3, len(row[0].get_legend_handles_labels()[1])))
@@ -202,7 +241,7 @@ def communication_cost(costs: pandas.DataFrame, title: str = "") -> Figure:
     _check(costs, "up", "down", "all")
     ordered = costs.sort_values("all")
     rows = range(len(ordered))
-    figure, (axes,) = panels(1, 8.4, 0.42 * len(ordered) + 1.5, grid="x")
+    figure, (axes,) = panels(1, 8.4, 0.42 * len(ordered) + 1.9, title, grid="x")
     axes.hlines(rows, ordered["up"], ordered["all"], color="#bbbbbb", linewidth=2, zorder=1)
     looks = {"up": ("up", "^", OKABE_ITO[0]), "down": ("down", "v", OKABE_ITO[1]), "all": ("in all", "D", "black")}
     for column, (label, marker, colour) in looks.items():
@@ -210,10 +249,10 @@ def communication_cost(costs: pandas.DataFrame, title: str = "") -> Figure:
     for row, total in zip(rows, ordered["all"], strict=True):
         axes.annotate(f"{total:.1f}", (total, row), (8, 0), textcoords="offset points", va="center")
     axes.set_yticks(rows, list(map(str, ordered.index)))
-    axes.set(xscale="log", xlabel="megabytes: all clients, all rounds", title=title, ylim=(-0.6, len(ordered) - 0.4))
+    axes.set(xscale="log", xlabel="megabytes: all clients, all rounds", ylim=(-0.6, len(ordered) - 0.4))
     axes.set_xlim(right=2 * ordered["all"].max())
     axes.spines["left"].set_visible(False)
-    figure.legend(loc="outside right upper", frameon=False)
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

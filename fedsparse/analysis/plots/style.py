@@ -45,7 +45,7 @@ def panels(
     columns = columns or number
     figure = Figure(figsize=(width, height), layout="constrained")
     if title is not None:
-        figure.suptitle(textwrap.fill(title, int(13 * width)), fontsize="medium")
+        figure.suptitle(textwrap.fill(title, int(11 * width)), fontsize="large")
     every = list(figure.subplots(-(-number // columns), columns, squeeze=False, **shared).flat)
     for axes in every[:number]:
         axes.spines[["top", "right"]].set_visible(False)

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from fedsparse.errors import RunError, SettingError
 from fedsparse.tools.notebooks.files import terminal_output
-from fedsparse.tools.notebooks.running import attempt_all, checked, execute, parameters_of, refresh, run_grid
+from fedsparse.tools.notebooks.running import attempt_all, execute, parameters_of, refresh, run_grid
 from fedsparse.tools.notebooks.stamps import changed
 from fedsparse.tools.overrides import MULTIRUN, CommandLine
+from fedsparse.tools.parameters import checked
 
 
 def main(argv: Sequence[str]) -> int:

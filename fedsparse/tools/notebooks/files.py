@@ -11,6 +11,8 @@ import nbformat
 from fedsparse.errors import RunError
 from fedsparse.setting import nearest
 
+COMPARED, NOT_COMPARED = "nbval-check-output", "nbval-ignore-output"
+"""Tags of nbval: on outputs that are the same on every processor, and on those that training or time enters."""
 STAMP = "fedsparse"
 """The name in a notebook's metadata under which the stamp of its code is."""
 LINKS = (

@@ -20,14 +20,25 @@ from fedsparse.analysis import plots
 from fedsparse.analysis.processes import in_processes
 from fedsparse.errors import FedsparseError, RunError, SettingError
 from fedsparse.run_folder import write_whole
-from fedsparse.setting import nearest
-from fedsparse.tools.notebooks.files import STAMP, read, repository, results_of, tagged, with_launch_links
+from fedsparse.tools.notebooks.files import (
+    COMPARED,
+    NOT_COMPARED,
+    STAMP,
+    read,
+    repository,
+    results_of,
+    tagged,
+    with_launch_links,
+)
 from fedsparse.tools.notebooks.stamps import digest, stamp
+from fedsparse.tools.parameters import checked
 
 REFRESH_TIMEOUT = 1800
 """Seconds that one cell of a refresh may take."""
 OUTPUT_FOLDERS = {"out": "runs", "figures": "figures"}
 """Parameters that name the folders into which a notebook writes, and these folders beside an executed copy."""
+OWN_FIGURES = "runs/figures"
+"""Where a notebook without given parameters leaves its figures."""
 
 
 def parameters_of(notebook: Path) -> dict[str, Any]:
@@ -39,28 +50,6 @@ def parameters_of(notebook: Path) -> dict[str, Any]:
     if tagged(read(notebook), "injected-parameters"):
         raise RunError(f"{notebook} is the output of an earlier run, with its parameters fixed; run the original")
     return {name: ast.literal_eval(p["default"]) for name, p in papermill.inspect_notebook(notebook).items()}
-
-
-def checked(given: Mapping[str, Any], known: Mapping[str, Any], notebook: str) -> dict[str, Any]:
-    """The given parameters, if each is known to the notebook and has its default's type.
-
-    A parameter whose default is a path is made absolute: it is given as seen from here, not from the notebook's folder.
-
-    Raises:
-        SettingError: an unknown name, a value of another type, or a list that names a value twice.
-    """
-    found = dict(given)
-    for name, value in given.items():
-        if name not in known:
-            raise SettingError(f"{notebook} has no parameter {name!r}{nearest(name, known)}; it has {', '.join(known)}")
-        kind = type(known[name])
-        if type(value) is not kind and (type(value), kind) != (int, float):
-            raise SettingError(f"{name}={value!r} is not like its default in {notebook}, {known[name]!r}")
-        if kind is list and any(item in value[:i] for i, item in enumerate(value)):
-            raise SettingError(f"{name}={value} names a value twice, which would count as two independent ones")
-        if kind is str and (name in OUTPUT_FOLDERS or "/" in known[name]):
-            found[name] = os.path.realpath(os.path.expanduser(value))
-    return found
 
 
 def execute(notebook: Path, folder: Path, given: Mapping[str, Any], timeout: int = 0) -> nbformat.NotebookNode:
@@ -135,6 +124,7 @@ def _finish(notebook: Path, folder: Path, given: dict[str, Any], timeout: int) -
 def refresh(notebook: Path) -> None:
     """Execute a notebook in place, and keep nothing in it that varies from run to run.
 
+    Outputs that no tag names as the same on every processor are tagged for `pytest --nbval` as not to be compared.
     It runs in a temporary folder: no run of earlier code is found there and taken for a result of today's. The data are
     those beside the notebook's folder; its figures are copied there when all cells are done.
 
@@ -150,10 +140,13 @@ def refresh(notebook: Path) -> None:
         here.mkdir()
         Path(scratch, "data").symlink_to(root / "data")
         node = _run_cells(notebook.stem, REFRESH_TIMEOUT, input_path=node, output_path=None, cwd=here)
-        plots.adopt(Path(scratch, "figures"), root / "figures", notebook.stem)
+        plots.adopt(Path(scratch, OWN_FIGURES), root / "figures", notebook.stem)
     node.metadata = metadata
     for cell in node.cells:
-        cell.metadata = {"tags": cell.metadata.tags} if cell.metadata.tags else {}
+        tags = [tag for tag in cell.metadata.tags if tag != NOT_COMPARED]
+        if cell.get("outputs") and COMPARED not in tags:
+            tags.append(NOT_COMPARED)
+        cell.metadata = {"tags": tags} if tags else {}
         for output in cell.get("outputs", []):  # a page without a kernel shows a widget's other forms
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     write_whole(notebook, (nbformat.writes(node) + "\n").encode())
