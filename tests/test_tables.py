@@ -19,3 +19,12 @@ def test_a_prediction_is_held_against_what_was_measured():
     assert table.loc["lost", "off by"] == 1.5
     with pytest.raises(KeyError):
         scored({"saved": 0.2}, {"missing": 1.0})
+
+
+def test_without_a_prediction_there_is_nothing_to_hold_against():
+    table = scored({"saved": None, "lost": None}, {"lost": 0.5, "saved": 0.561})
+    assert list(table.columns) == ["measured"]
+    assert table["measured"].tolist() == [0.5, 0.56]
+    some = scored({"saved": None, "lost": 1}, {"lost": 0.5, "saved": 0.561})
+    assert some.loc["lost", "off by"] == 0.5
+    assert some.loc["saved"].isna().tolist() == [True, False, True]
