@@ -74,8 +74,7 @@ def _fault(case: Case, answer: Any) -> str:
         given = [copy.deepcopy(argument) for argument in case.arguments]
         returned = answer(*given) if callable(answer) else answer[given[0]]
     except Exception as error:  # whatever the reader's code raises is shown to the reader
-        said = one_line(error)
-        return f"Not yet: {call} raised {type(error).__name__}: {said}. Wanted: {_wanted(case)}."
+        return f"Not yet: {call} raised {type(error).__name__}: {one_line(error)}. Wanted: {_wanted(case)}."
     if returned is ... or (returned is None and not callable(answer)):
         return UNWRITTEN if callable(answer) else f"Not yet: {call} is still to be written."
     if returned is None:
@@ -85,7 +84,8 @@ def _fault(case: Case, answer: Any) -> str:
 
 def _compared(case: Case, call: str, returned: Any) -> str:
     if isinstance(case.expected, str):
-        return "" if returned == case.expected else f"Not yet: {call} is {shown(returned)}. {case.hint}"
+        right = isinstance(returned, str) and returned == case.expected
+        return "" if right else f"Not yet: {call} is {shown(returned)}. {case.hint}"
     raw = case.measure is not None and case.shape is None  # of text, say
     try:
         got = np.zeros(()) if raw else _numbers(returned)

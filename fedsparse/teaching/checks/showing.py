@@ -35,7 +35,9 @@ def _text(value: Any) -> str:
         value = value.detach().cpu().numpy()
     if isinstance(value, pandas.DataFrame):
         columns = ", ".join(f"{name} {_text(value[name].tolist())}" for name in value)
-        return f"a table: {columns}" if len(value) <= MOST else f"a table of {len(value)} rows, {', '.join(map(str, value))}"
+        if len(value) <= MOST:
+            return f"a table: {columns}"
+        return f"a table of {len(value)} rows, {', '.join(map(str, value))}"
     if isinstance(value, np.ndarray | pandas.Series):
         value = np.asarray(value)
         return _text(value.tolist()) if value.size <= MOST else f"an array of shape {value.shape}"
