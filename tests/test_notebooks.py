@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from nbclient import NotebookClient
 
 from fedsparse import RunError, SettingError
 from fedsparse.__main__ import main
@@ -152,6 +153,28 @@ def test_committed_outputs_are_still_true(notebook, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
+
+
+@pytest.mark.slow
+def test_exercises_and_predictions_return_the_same_under_strict_nbval(tmp_path):
+    """As stubs and as None: nothing that a check or a prediction returns is shown, and nothing waits."""
+    imports = "import numpy as np\nfrom fedsparse.teaching import checks"
+    asked = [
+        c.source
+        for notebook in ALL
+        for c in code(notebook)
+        if re.search(r"^checks\.\w+\(", c.source, re.M) and "run_all" not in c.source
+    ]
+    node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (imports, *asked)])
+    NotebookClient(node, kernel_name="python3").execute()
+    assert all(o.output_type == "stream" for c in node.cells for o in c.outputs)
+    nbformat.write(node, tmp_path / "exercises.ipynb")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--nbval", "-p", "no:xdist", "exercises.ipynb"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert f"{len(asked) + 1} passed" in done.stdout
 
 
 @pytest.mark.parametrize(
