@@ -592,6 +592,13 @@ def test_a_line_shows_the_input_what_came_back_and_what_was_wanted(answer, line)
     assert line in checks.verdict(checks.cohort_variance, answer).line
 
 
+def test_a_list_that_is_too_long_is_a_wrong_answer_and_no_wrong_shape():
+    line = checks.verdict(checks.accepted, lambda replies, now, asked: sorted(client for client, _ in replies)).line
+    assert line.endswith("gives [0, 1], wanted [1]. An update of another round answers another θ.")
+    line = checks.verdict(checks.accepted, lambda replies, now, asked: set(asked)).line
+    assert line.endswith("gives a set, {0, 2}. Wanted: a list of numbers.")
+
+
 def test_a_megabyte_is_not_a_mebibyte_and_the_line_says_so():
     line = checks.verdict(checks.total_megabytes, lambda h: both(h).sum() / 2**20).line
     assert "gives 0.00143051, wanted 0.0015. " in line

@@ -24,6 +24,8 @@ class Case(NamedTuple):
     """What of the answer is compared, where many answers are right; without it the answer itself."""
     shape: tuple[int, ...] | None = None
     """Of the answer, where only a measure of it is compared."""
+    any_length: bool = False
+    """How many items a list has is what is asked for: another length is no wrong shape, but a wrong answer."""
 
 
 class Verdict(NamedTuple):
@@ -92,10 +94,12 @@ def _compared(case: Case, call: str, returned: Any) -> str:
     except Exception:  # NumPy raises many kinds
         return f"Not yet: {call} gives {kind_of(returned)}, {shown(returned)}. Wanted: {_wanted(case)}."
     shape = np.shape(case.expected) if case.measure is None else case.shape or ()
-    if got.shape != shape:
+    if got.shape != shape and not (case.any_length and got.ndim == 1):
         return f"Not yet: {call} gives {kind_of(got)}, {shown(returned)}. Wanted: {_wanted(case)}."
     compared = got if case.measure is None else case.measure(returned if raw else got)
-    if np.allclose(compared, case.expected, atol=1e-6, equal_nan=True):
+    if np.shape(compared) == np.shape(case.expected) and np.allclose(
+        compared, case.expected, atol=1e-6, equal_nan=True
+    ):
         return ""
     wanted = "" if case.measure else f", wanted {shown(case.expected)}"
     return f"Not yet: {call} gives {shown(returned)}{wanted}. {case.hint}"
@@ -104,6 +108,10 @@ def _compared(case: Case, call: str, returned: Any) -> str:
 def _wanted(case: Case) -> str:
     if isinstance(case.expected, str) or (case.measure and case.shape is None):
         return "text"
+    if case.any_length:
+        return "a list of numbers"
+    if isinstance(case.expected, tuple):
+        return f"{len(case.expected)} numbers"
     return kind_of(np.zeros(case.shape) if case.shape else np.asarray(case.expected))
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas
 
-MOST = 12
-"""Items of a list, or entries of an array, that are shown; of a longer one its length or shape is."""
-LONGEST = 120
+MOST = 16
+"""Items of a list, or entries of an array, that are shown, and four times as many of a table; of more, the shape is."""
+LONGEST = 200
 """Characters of a value that are shown."""
 
 
@@ -34,8 +34,8 @@ def _text(value: Any) -> str:
     if hasattr(value, "detach"):  # a tensor of PyTorch
         value = value.detach().cpu().numpy()
     if isinstance(value, pandas.DataFrame):
-        columns = ", ".join(f"{name} {_text(value[name].tolist())}" for name in value)
-        if len(value) <= MOST:
+        columns = ", ".join(f"{name} {_text(value[name])}" for name in value)
+        if value.size <= 4 * MOST:
             return f"a table: {columns}"
         return f"a table of {len(value)} rows, {', '.join(map(str, value))}"
     if isinstance(value, np.ndarray | pandas.Series):
