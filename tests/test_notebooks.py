@@ -12,13 +12,12 @@ import sys
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pytest
 import yaml
+from nbclient import NotebookClient
 
 from fedsparse import RunError, SettingError
 from fedsparse.__main__ import main
-from fedsparse.teaching import checks
 from fedsparse.tools.notebooks.files import read, tagged, terminal_output
 from fedsparse.tools.notebooks.running import execute, parameters_of
 from fedsparse.tools.parameters import checked
@@ -26,6 +25,8 @@ from fedsparse.tools.parameters import checked
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SMALL = yaml.safe_load((ROOT / "notebooks" / "small.yaml").read_text())
+EXERCISE = r"^checks\.(?!prediction\()\w+\(\w+\)"
+"""The call that makes a cell an exercise."""
 each = pytest.mark.parametrize("notebook", ALL, ids=lambda p: p.stem)
 
 
@@ -94,19 +95,37 @@ def test_the_index_of_figures_is_complete():
 @each
 def test_exercises_fail_as_stubs_and_pass_as_solved(notebook):
     cells = read(notebook).cells
-    exercises = [
-        i for i, c in enumerate(cells) if c.cell_type == "code" and re.search(r"^checks\.\w+\(", c.source, re.M)
-    ]
+    exercises = [i for i, c in enumerate(cells) if c.cell_type == "code" and re.search(EXERCISE, c.source, re.M)]
     assert exercises
     for i in exercises:
-        call = re.search(r"^checks\.\w+\((\w+)\)", cells[i].source, re.M).group(0)
+        call = re.search(EXERCISE, cells[i].source, re.M).group(0)
         solution = re.search(r"<details>.*?```python\n(.*?)```", cells[i + 1].source, re.S).group(1)
-        for source, passes in ((cells[i].source, False), (f"{solution}\n{call}", True)):
-            said = io.StringIO()
-            with contextlib.redirect_stdout(said):
+        for source, said in ((cells[i].source, "Not yet: "), (f"{solution}\n{call}", "PASS\n")):
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
                 exec("import numpy as np\nfrom fedsparse.teaching import checks\n" + source, {})
-            assert said.getvalue().startswith("PASS") == passes, said.getvalue()
-            assert "return" not in said.getvalue(), "a hint never shows the answer"
+            assert printed.getvalue().startswith(said), printed.getvalue()
+
+
+@each
+def test_a_prediction_begins_as_none_and_is_asked_for(notebook):
+    """In the cell that names it, so that whoever runs the cells in turn meets the question before the answer."""
+    asked = [c.source for c in code(notebook) if "checks.prediction(" in c.source]
+    assert asked
+    for source in asked:
+        before = source[: source.index("checks.prediction(")]
+        values = {}
+        exec(before, values)
+        guesses = [value for name, value in values.items() if "guess" in name or name == "loses"]
+        assert guesses
+        assert all(value is None for guess in guesses for value in leaves(guess)), "nothing is filled in"
+    named = {name for source in asked for name in re.findall(r"^(\w*guess\w*|loses) = ", source, re.M)}
+    assigned = {name for c in code(notebook) for name in re.findall(r"^(\w*guess\w*|loses) = ", c.source, re.M)}
+    assert assigned == named, "no prediction goes unasked"
+
+
+def leaves(guess):
+    return [leaf for value in guess.values() for leaf in leaves(value)] if isinstance(guess, dict) else [guess]
 
 
 @pytest.mark.slow
@@ -136,6 +155,28 @@ def test_committed_outputs_are_still_true(notebook, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
+
+
+@pytest.mark.slow
+def test_exercises_and_predictions_return_the_same_under_strict_nbval(tmp_path):
+    """As stubs and as None: nothing that a check or a prediction returns is shown, and nothing waits."""
+    imports = "import numpy as np\nfrom fedsparse.teaching import checks"
+    asked = [
+        c.source
+        for notebook in ALL
+        for c in code(notebook)
+        if re.search(r"^checks\.\w+\(", c.source, re.M) and "run_all" not in c.source
+    ]
+    node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in (imports, *asked)])
+    NotebookClient(node, kernel_name="python3").execute()
+    assert all(o.output_type == "stream" for c in node.cells for o in c.outputs)
+    nbformat.write(node, tmp_path / "exercises.ipynb")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--nbval", "-p", "no:xdist", "exercises.ipynb"],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert f"{len(asked) + 1} passed" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -195,32 +236,3 @@ def test_a_call_from_elsewhere_or_to_a_file_is_refused(tmp_path, monkeypatch, ca
     for way in ([], ["--multirun"], ["--in-place"]):
         assert main(["notebook", "all", *way]) == 2
         assert "no notebooks in notebooks/" in capsys.readouterr().err
-
-
-def test_the_usual_mistakes_get_a_hint(capsys):
-    ones_only = lambda q, p, masks: ((q / p) ** masks).prod(1)  # noqa: E731
-    wrong = [
-        (
-            checks.importance_weights,
-            lambda *given: ones_only(*given) / ones_only(*given).sum(),
-        ),
-        (checks.importance_weights, lambda q, p, masks: np.where(masks, q / p, (1 - q) / (1 - p)).prod(1)),
-        (checks.importance_weights, lambda q, p, masks: np.where(masks, q, 1 - q).prod(1) / len(masks)),
-        (checks.number_cost, lambda numbers: np.mean(np.log2(numbers))),
-        (checks.number_cost, lambda numbers: np.mean(np.floor(np.log2(numbers)))),
-        (checks.number_cost, lambda numbers: np.log2(max(numbers))),
-        (checks.rebuilt_theta, lambda c, k, w, clip: np.clip(c[np.arange(3), k - 1].mean(0), clip, 1 - clip)),
-        (checks.rebuilt_theta, lambda c, k, w, clip: np.average(c[np.arange(3), k - 1], axis=0, weights=w)),
-        (checks.rebuilt_theta, lambda c, k, w, clip: np.average(c[np.arange(3), k % 3], axis=0, weights=w)),
-        (checks.rebuilt_theta, lambda c, k, w, clip: np.average(c[0, k - 1], axis=0, weights=w)),
-    ]
-    for check, answer in wrong:
-        assert not check(answer), check.__name__
-        assert capsys.readouterr().out.startswith("Not yet")
-
-
-def test_a_check_gives_a_hint_for_an_error_of_the_reader(capsys):
-    assert not checks.pooled_entropy(lambda mask: 1 / 0)
-    assert "ZeroDivisionError" in capsys.readouterr().out
-    assert not checks.pooled_entropy(lambda mask: 1.0)
-    assert "Not yet" in capsys.readouterr().out

@@ -27,3 +27,12 @@ def test_a_band_shows_a_value_only_where_it_lies_outside():
             ((0.95, 4_000), (0.9, 5_000), (0.89, 4_000))}  # fmt: skip
     assert text[0.95, 4_000] == text[0.9, 5_000] == "accuracy  0.9 to 1: inside\nbytes     3,000 to 5,000: inside"
     assert text[0.89, 4_000].splitlines()[0] == "accuracy  0.9 to 1: OUTSIDE, 0.89"
+
+
+def test_without_a_prediction_there_is_nothing_to_hold_against():
+    table = scored({"saved": None, "lost": None}, {"lost": 0.5, "saved": 0.561})
+    assert list(table.columns) == ["measured"]
+    assert table["measured"].tolist() == [0.5, 0.56]
+    some = scored({"saved": None, "lost": 1}, {"lost": 0.5, "saved": 0.561})
+    assert some.loc["lost", "off by"] == 0.5
+    assert some.loc["saved"].isna().tolist() == [True, False, True]

@@ -21,13 +21,18 @@ def plus_minus(values: "Sequence[float] | pandas.Series", digits: int = 1, sign:
 
 
 def scored(
-    guess: Mapping[str, float], measured: "Mapping[str, float] | pandas.Series", digits: int = 2
+    guess: Mapping[str, float | None], measured: "Mapping[str, float] | pandas.Series", digits: int = 2
 ) -> "pandas.DataFrame":
-    """One row per quantity of `measured`: `guessed`, `measured`, and how far the guess is `off by`."""
+    """One row per quantity of `measured`: `guessed`, `measured`, and how far the guess is `off by`.
+
+    Where nothing was guessed, as by a program that runs the notebook, the table has what was measured alone.
+    """
     import pandas
 
     found = {str(name): value for name, value in measured.items()}
     table = pandas.DataFrame({"guessed": {name: guess[name] for name in found}, "measured": found}, dtype=float)
+    if table["guessed"].isna().all():
+        return table[["measured"]].round(digits)
     return table.assign(**{"off by": (table["guessed"] - table["measured"]).abs()}).round(digits)
 
 
