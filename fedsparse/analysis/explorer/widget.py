@@ -85,7 +85,7 @@ class Explorer:
         self.status.value = f'<p role="status">{words}</p>'
 
 
-def show(sweep: Sweep, lam: float) -> Explorer:
+def show(sweep: Sweep, lam: float) -> None:
     """Display the explorer; where no widget can be shown, its first view stands there as plain HTML."""
     explorer = Explorer(sweep, lam)
     content = explorer.box._repr_mimebundle_()
@@ -93,7 +93,6 @@ def show(sweep: Sweep, lam: float) -> Explorer:
     content["text/plain"] = view.frame(explorer.slider.value, sweep).caption
     display(HTML(Path(__file__).with_name("handle.html").read_text(encoding="utf-8")))
     display(content, raw=True)
-    return explorer
 
 
 def _options(sweep: Sweep) -> list[tuple[str, float]]:
