@@ -240,6 +240,6 @@ $("compare").addEventListener("change", () => go({beside: $("compare").checked ?
 $("whole").addEventListener("change", draw);
 $("play").addEventListener("click", play);
 rows.forEach((row, i) => row.addEventListener("click", event => { event.preventDefault(); go({at: i}); }));
-document.querySelector("form").addEventListener("submit", event => { event.preventDefault(); typed(); });
+document.querySelector("form").addEventListener("submit", event => event.preventDefault());
 window.addEventListener("hashchange", read);
 read();
