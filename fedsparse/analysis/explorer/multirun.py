@@ -40,6 +40,6 @@ def load_runs(place: str | Path) -> Sweep:
         wrong = f"has other {', '.join(varied)} from run to run" if varied else "has no two values of λ"
         raise SettingError(f"{table} {wrong}: what can be explored differs in lam, and in seed")
     base = experiment_of(rows, ".").replace(out=str(table.parent))
-    first = rows.groupby("lam")["seed"].min().items()
+    first = rows.sort_values("seed").drop_duplicates("lam")[["lam", "seed"]].itertuples(index=False)
     runs = [open_run(RunFolder(base.replace(lam=float(lam), seed=int(seed))).path) for lam, seed in first]
     return sweep_of(table.stem, rows, details_of(runs), runs[0].experiment.data_root)

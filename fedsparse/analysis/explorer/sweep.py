@@ -116,11 +116,6 @@ def layer_picture(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return weights.transpose(0, 2, 1, 3).reshape(out * k, inputs * k)
 
 
-def histogram(theta: np.ndarray) -> list[int]:
-    """Number of weights near 0, 0.1, …, 1, the values that ten clients can give θ."""
-    return np.histogram(theta, 11, (-0.05, 1.05))[0].tolist()
-
-
 def details(federation: Federation) -> dict[str, Any]:
     """Of a federation's current state: the histogram of θ, and the mask θ > ½ of the second layer as a picture.
 
@@ -132,8 +127,9 @@ def details(federation: Federation) -> dict[str, Any]:
         raise SettingError(f"algorithm={federation.experiment.algorithm} trains no mask: there is nothing to explore")
     layout = federation.network.layout
     picture = layer_picture((theta[layout.sizes[0] :] > 0.5).astype(np.uint8), layout.shapes[1])
+    counts = np.histogram(theta, 11, (-0.05, 1.05))[0]  # 0, 0.1, …, 1, the values that ten clients can give θ
     bits = base64.b64encode(np.packbits(picture).tobytes()).decode()
-    return {"theta": [histogram(theta)], "rows": picture.shape[0], "columns": picture.shape[1], "mask": bits}
+    return {"theta": [counts.tolist()], "rows": picture.shape[0], "columns": picture.shape[1], "mask": bits}
 
 
 def details_of(runs: Sequence[Run]) -> dict[str, Any]:
@@ -175,14 +171,15 @@ def _first(runs: Sequence[Run]) -> list[Run]:
 
 
 def _histograms(experiment: Experiment) -> list[list[int]]:
+    """That of θ after each round of a run."""
     import torch
 
     torch.set_num_threads(1)
     federation = Federation(experiment.replace(evaluate_every=experiment.rounds))
-    found = []
+    found: list[list[int]] = []
     for _ in range(experiment.rounds):
         federation.round()
-        found.append(histogram(federation.algorithm.parameters(federation.state)))
+        found += details(federation)["theta"]
     return found
 
 
