@@ -90,12 +90,13 @@ def charts(point: Point, sweep: Sweep) -> list[tuple[Figure, str]]:
         own = {"color": OKABE_ITO[i], "marker": MARKERS[i], "markersize": 4, "linewidth": 1}
         accuracy.errorbar(places + shift, drawn, halves, ecolor="gray", elinewidth=0.8, label=name, **own)
         alone = [len(p.accuracies[column]) == 1 for p in sweep.points]
-        accuracy.plot(places[alone] + shift, drawn[alone], own["marker"], color=own["color"], mfc="white", markersize=6)
+        accuracy.plot(
+            places[alone] + shift, drawn[alone], own["marker"], color=own["color"], mfc="white", markersize=6, zorder=3
+        )
         words.append(f"{name} " + ", ".join(f"{mean:.3f} at {lam:g}" for mean, lam in zip(means, lams, strict=True)))
     for place, p in zip(places, sweep.points, strict=True):
-        if collapsed(p, sweep):
-            at_last = np.mean(p.accuracies["accuracy"])
-            accuracy.annotate(f"↓ {at_last:.2f}", (place + 0.09, low), ha="right", va="bottom", fontsize=8)
+        if (mean := np.mean(p.accuracies["accuracy"])) < low:
+            accuracy.annotate(f"↓ {mean:.2f}", (place + 0.09, low), ha="right", va="bottom", fontsize=8)
     accuracy.legend(loc="lower left", frameon=False, fontsize=7.5)
     rates = _axes("bits per parameter", "λ", yscale="log", **look)
     plot_lines(rates, {n: (places, [max(p.rates[c], 1e-5) for p in sweep.points]) for c, n in RATES.items()})
