@@ -11,7 +11,8 @@ import pytest
 from lab_server import jupyterlab
 
 from fedsparse.analysis import explorer
-from fedsparse.analysis.explorer.command import render
+from fedsparse.analysis.explorer import view
+from fedsparse.analysis.explorer.page import render
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"
@@ -41,13 +42,14 @@ def broken(lam, sweep):
 
 view.frame = broken
 """
-FEW_ROUNDS = """
+ROUNDS = """
 from dataclasses import replace
 
 from fedsparse.analysis import explorer
+from fedsparse.analysis.explorer import view
 
 sweep = explorer.load(folder="../data/results", data_root="../data")
-explorer.show(replace(sweep, experiment=sweep.experiment.replace(rounds=5, train_size=200)), 3.0)
+explorer.show(replace(sweep, experiment=sweep.experiment.replace(rounds={rounds}, train_size=200)), 3.0)
 """
 
 
@@ -151,7 +153,7 @@ def test_the_explorer_in_jupyterlab(page, lab):
     page.keyboard.press("Home")
     for i, lam in enumerate(SWEEP.lams):
         sync.expect(caption).to_have_text(explorer.frame(lam, SWEEP).caption)
-        assert float(number.input_value()) == lam
+        assert number.input_value() == f"{lam:g}"
         sync.expect(page.locator(".fedsparse-table [aria-current] th")).to_have_text(f"{lam:g}")
         if i == len(SWEEP.lams) // 2:
             picture(page, "jupyterlab")
@@ -164,7 +166,7 @@ def test_the_explorer_in_jupyterlab(page, lab):
 
     type_lam(page, "1")
     sync.expect(caption).to_contain_text("λ = 1:")
-    type_lam(page, "4.5")
+    type_lam(page, "4,5")
     sync.expect(page.get_by_text("λ = 4.5 is not in the sweep")).to_be_visible()
     sync.expect(page.get_by_role("button", name="train this λ now")).to_be_enabled()
     # Our part of the page alone: JupyterLab's own violations are not ours to repair.
@@ -187,7 +189,7 @@ def test_the_explorer_in_jupyterlab(page, lab):
 
 def test_a_lambda_is_trained_by_keyboard_and_its_progress_seen(page, lab):
     address, folder = lab
-    write_notebook(folder, "training.ipynb", FEW_ROUNDS)
+    write_notebook(folder, "training.ipynb", ROUNDS.format(rounds=5))
     open_notebook(page, address, "training.ipynb")
     run_cells(page, 1, 1)
     type_lam(page, "4.5")
@@ -206,6 +208,7 @@ def test_a_lambda_is_trained_by_keyboard_and_its_progress_seen(page, lab):
     sync.expect(page.locator(".fedsparse-table [aria-current] th")).to_have_text("4.5")
     sync.expect(page.locator(".fedsparse-table tbody tr")).to_have_count(len(SWEEP.lams) + 1)
     sync.expect(button).to_be_disabled()
+    sync.expect(page.get_by_role("button", name="stop", exact=True)).to_be_disabled()
     seen = page.evaluate("window.seen")
     assert {f"λ = 4.5: round {done} of 5" for done in range(6)} <= set(seen), "a step of the bar for every round"
     picture(page, "jupyterlab_trained")
@@ -216,6 +219,43 @@ def test_a_lambda_is_trained_by_keyboard_and_its_progress_seen(page, lab):
     page.keyboard.press("ArrowRight")
     sync.expect(page.locator(".fedsparse-caption")).to_contain_text("λ = 4.5:")
     no_errors(page)
+
+
+def test_a_training_is_stopped_while_lam_moves(page, lab):
+    address, folder = lab
+    write_notebook(folder, "stopping.ipynb", ROUNDS.format(rounds=5000))
+    open_notebook(page, address, "stopping.ipynb")
+    run_cells(page, 1, 1)
+    type_lam(page, "4.5")
+    button, stop = (page.get_by_role("button", name=name, exact=True) for name in ("train this λ now", "stop"))
+    sync.expect(button).to_be_enabled()
+    button.focus()
+    page.keyboard.press("Enter")
+    sync.expect(page.get_by_text("seconds left")).to_be_visible()
+    page.locator(".fedsparse-lam .noUi-handle").focus()
+    page.keyboard.press("ArrowRight")
+    sync.expect(page.locator(".fedsparse-caption")).to_contain_text("λ = 5:")
+    picture(page, "jupyterlab_training")
+    stop.focus()
+    page.keyboard.press("Enter")
+    sync.expect(page.get_by_text("λ = 4.5 was not trained. It was stopped")).to_be_visible()
+    sync.expect(page.locator(".fedsparse-table tbody tr")).to_have_count(len(SWEEP.lams))
+    no_errors(page)
+
+
+def test_what_is_kept_is_a_picture_in_a_notebook_that_nobody_trusts(page, lab):
+    address, folder = lab
+    kept = (view.section(3.0, SWEEP), '<svg class="probe"><circle r="5"/></svg>')
+    outputs = [nbformat.v4.new_output("display_data", {"text/html": html}) for html in kept]
+    cell = nbformat.v4.new_code_cell("explorer.show(stored, lam)", outputs=outputs)
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": {"name": "python3", "display_name": "P"}})
+    nbformat.write(notebook, folder / "notebooks" / "untrusted.ipynb")
+    open_notebook(page, address, "untrusted.ipynb")
+    images = page.locator(".jp-OutputArea img")
+    sync.expect(images).to_have_count(4)
+    assert images.evaluate_all("all => all.every(image => image.naturalWidth > 200 && image.alt.length > 20)")
+    assert page.locator(".jp-OutputArea circle").count() == 0, "shapes of an SVG do not survive, so none may be needed"
+    picture(page, "jupyterlab_untrusted")
 
 
 @pytest.mark.parametrize(("size", "dark"), [((1100, 1300), False), ((390, 840), True)], ids=["desktop", "phone, dark"])
@@ -230,37 +270,85 @@ def test_the_page_by_itself(browser, tmp_path, size, dark):
     page.on("pageerror", lambda error: mistakes.append(str(error)))
     page.on("request", lambda request: mistakes.append(request.url) if request.url[:4] not in ("file", "data") else 0)
     page.goto(file.as_uri())
-    shown = page.locator("section:not([hidden])")
-    number = page.get_by_label("as a number")
-    sync.expect(shown).to_contain_text("λ = 3:")
+    number = page.get_by_label("λ as a number")
+    caption = page.locator("#caption")
+    slider = page.get_by_label("λ", exact=True)
+    sync.expect(caption).to_contain_text("λ = 3:")
+    assert page.url.endswith("#lam=3")
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0], "nothing to scroll sideways"
-    picture(page, f"page_{'phone_dark' if dark else 'desktop'}")
+    assert page.locator(".controls").bounding_box()["height"] < 60, "what stays in view leaves room"
+    name = "phone_dark" if dark else "desktop"
+    picture(page, f"page_{name}")
 
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "place", "the slider is the first thing that Tab reaches"
     page.keyboard.press("Home")
     for lam in SWEEP.lams:
-        sync.expect(shown).to_have_count(1)
-        sync.expect(shown.locator(".fedsparse-caption")).to_have_text(explorer.frame(lam, SWEEP).caption)
-        assert float(number.input_value()) == lam
-        assert page.get_by_label("λ", exact=True).get_attribute("aria-valuetext") == f"λ = {lam:g}"
+        sync.expect(caption).to_have_text(explorer.frame(lam, SWEEP).caption)
+        assert number.input_value() == f"{lam:g}"
+        assert slider.get_attribute("aria-valuetext") == f"λ = {lam:g}"
+        assert page.url.endswith(f"#lam={lam:g}")
         sync.expect(page.locator("tr[aria-current] th")).to_have_text(f"{lam:g}")
+        assert page.locator("#by-lam svg, #by-round svg").count() == 5
         page.keyboard.press("ArrowRight")
-    sync.expect(shown).to_contain_text(f"λ = {SWEEP.lams[-1]:g}:")
-    picture(page, f"page_end_{'phone_dark' if dark else 'desktop'}")
+    sync.expect(caption).to_contain_text(f"λ = {SWEEP.lams[-1]:g}:")
 
-    page.keyboard.press("Tab")
-    page.keyboard.type("4.4")
-    page.keyboard.press("Tab")
-    near = min(SWEEP.lams, key=lambda lam: abs(lam - 4.4))
-    sync.expect(page.get_by_text(f"λ = 4.4 is not in the sweep; the nearest one is shown, {near:g}.")).to_be_visible()
-    sync.expect(shown).to_contain_text(f"λ = {near:g}:")
+    *_, last, end = SWEEP.lams
+    assert explorer.collapsed(SWEEP.at(end), SWEEP)
+    assert not explorer.collapsed(SWEEP.at(last), SWEEP)
+    for typed, words in {
+        "4,4": "λ = 4.4 is not in the sweep; the nearest one is shown, 5.",
+        f"{end - 1:g}": f"gap where nothing was trained: at {last:g} the mask works, at {end:g} it has collapsed",
+        f"{end + 1:g}": f"which ends at {end:g}: what lies beyond was not measured",
+        "-2": "“-2” is no λ",
+        "much": "“much” is no λ",
+    }.items():
+        number.fill(typed)
+        number.press("Enter")
+        sync.expect(page.locator("#note")).to_contain_text(words)
     assert serious(page) == []
 
-    page.evaluate(f"document.querySelector('section[data-lam=\"{SWEEP.lams[0]:g}\"]').remove()")
-    page.get_by_label("λ", exact=True).focus()
+    page.locator("tbody tr").nth(1).click()
+    sync.expect(caption).to_contain_text(f"λ = {SWEEP.lams[1]:g}:")
+    chart = page.locator("#by-lam svg").first
+    box = chart.bounding_box()
+    chart.hover(position={"x": box["width"] - 8, "y": box["height"] / 2})
+    sync.expect(page.locator(".tip:visible")).to_contain_text(f"λ = {end:g}\nsampled")
+    chart.click(position={"x": box["width"] - 8, "y": box["height"] / 2})
+    sync.expect(caption).to_contain_text(f"λ = {end:g}:")
+
+    page.goto(f"{file.as_uri()}#lam=7&beside=0,3")
+    sync.expect(caption).to_contain_text("λ = 7:")
+    sync.expect(page.locator("#caption-beside")).to_have_text(explorer.frame(0.3, SWEEP).caption)
+    assert page.locator("canvas").count() == 2
+    page.get_by_label("second λ", exact=True).press("ArrowRight")
+    sync.expect(page.locator("#caption-beside")).to_contain_text("λ = 1:")
+    assert page.url.endswith("#lam=7&beside=1")
+    assert ticks(chart)[0] > 0.5
+    page.get_by_label("accuracy from 0 to 1").check()
+    assert ticks(chart)[0] == 0
+    assert serious(page) == []
+
+    rounds = SWEEP.experiment.rounds
+    sync.expect(page.locator("#moment")).to_contain_text(f"λ = 7, round {rounds}:")
+    page.get_by_role("button", name="play the rounds").press("Enter")
+    sync.expect(page.locator("#moment")).to_contain_text("λ = 7, round 2:")
+    page.get_by_role("button", name="stop").press("Enter")
+    page.get_by_label("round", exact=True).press("Home")
+    first = SWEEP.at(7.0).rounds.loc[1]
+    sync.expect(page.locator("#moment")).to_contain_text(f"λ = 7, round 1: sampled {100 * first['accuracy']:.1f} %")
+    sync.expect(page.locator("#moment")).to_contain_text(f"so far {first['megabytes_up']:.2f} MB up")
+    picture(page, f"page_round_{name}")
+
+    page.evaluate("points[0].mask = null")
+    slider.focus()
     page.keyboard.press("Home")
-    sync.expect(page.get_by_role("alert")).to_have_text("there is nothing to show for λ = 0")
-    sync.expect(shown).to_have_count(0)
+    sync.expect(page.get_by_role("alert")).to_contain_text("λ = 0 cannot be shown")
+    sync.expect(caption).to_be_empty()
     assert mistakes == []
     context.close()
+
+
+def ticks(chart) -> list[float]:
+    """Numbers at the left of a chart, from the bottom."""
+    return [float(words) for words in chart.locator('text[text-anchor="end"]').all_text_contents() if words[0] in "01"]

@@ -132,11 +132,26 @@ def built(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_explorer_is_on_the_site(built):
+def test_the_explorer_is_on_the_site_and_opens(built):
     page = (built / "notebooks" / "06_lambda_sweep.html").read_text(encoding="utf-8")
-    (target,) = set(re.findall(r'href="([^"]*lambda_explorer\.html)"', page))
-    explorer = (built / "notebooks" / target).resolve()
-    assert 'type="range"' in explorer.read_text(encoding="utf-8")
+    (frame,) = re.findall(r'<iframe class="explorer" src="([^"]*)" title="[^"]+"', page)
+    (link,) = set(re.findall(r'<a href="([^"]*lambda_explorer\.html)"', page))
+    (home,) = re.findall(r'<a href="([^"]*lambda_explorer\.html)"', (built / "index.html").read_text(encoding="utf-8"))
+    for folder, target in (("notebooks", frame), ("notebooks", link), (".", home)):
+        assert 'type="range"' in (built / folder / target).read_text(encoding="utf-8")
+    assert not re.search(r"lambda_explorer[^<]*download|download[^<]*lambda_explorer", page)
+
+
+@pytest.mark.slow
+def test_the_first_page_is_short_and_asks_a_question_for_every_notebook(built):
+    home = (built / "index.html").read_text(encoding="utf-8")
+    article = home[home.index("<article") : home.index("</article>")]
+    for notebook in ALL:
+        assert re.search(rf"<tr[^>]*>\s*<td>.*?{notebook.stem}\.html.*?</td>\s*<td>.*?\?.*?</td>", article, re.S), (
+            notebook
+        )
+    assert article.count("<h") < 5, "no list of every heading of every page"
+    assert "<img" in article
 
 
 @pytest.mark.slow
@@ -219,6 +234,32 @@ def test_a_page_fits_a_phone_and_can_be_read_by_everybody(built, browser, page, 
     serious = [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")]
     assert not serious
     assert all(url.startswith(("file:", "data:")) for url in asked)
+    view.close()
+
+
+CUT_OFF = """() => [...document.querySelectorAll("article :is(pre, .wide, .table-wrapper, .output, .cell_output)")]
+  .filter(box => box.scrollWidth > box.clientWidth + 1)
+  .map(box => {
+    box.scrollLeft = 1e6;
+    return [box.textContent.trim().slice(0, 60), box.scrollWidth - box.clientWidth - box.scrollLeft];
+  })
+"""
+"""The boxes of a page that are narrower than what they hold, and the pixels that cannot be reached by scrolling."""
+SHRUNK = """() => [...document.querySelectorAll("article img")]
+  .filter(image => image.clientWidth < 0.75 * image.naturalWidth).map(image => image.alt)"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["index", "reproduction", *(f"notebooks/{n.stem}" for n in ALL)])
+def test_nothing_is_cut_off(built, browser, page):
+    view = browser.new_page(viewport={"width": 1440, "height": 900})
+    view.goto((built / f"{page}.html").as_uri())
+    assert view.evaluate("document.documentElement.scrollWidth") <= 1440
+    assert view.evaluate(CUT_OFF) == [], "code, output and tables are there from end to end"
+    assert view.evaluate(SHRUNK) == [], "figures can be read"
+    view.set_viewport_size({"width": 390, "height": 844})
+    assert view.evaluate("document.documentElement.scrollWidth") <= 390
+    assert all(rest <= 1 for _, rest in view.evaluate(CUT_OFF)), "all of it is reached by scrolling its box"
     view.close()
 
 

@@ -1,17 +1,18 @@
 """Write the λ explorer as one HTML page that needs neither a server nor a network nor a mouse.
 
-    python -m fedsparse explorer PAGE.html [data=FOLDER]
+    python -m fedsparse explorer PAGE.html [sweep=NAME] [data=FOLDER]     a sweep that a study has kept
+    python -m fedsparse explorer PAGE.html sweep=FOLDER                   one's own --multirun over lam, with out=FOLDER
 
-data: the folder of the sweep, lambda-digits.csv and .json [data/results]
+sweep: its name [lambda-digits]; or a folder with run folders and the table of one sweep; or that table, sweep-….csv
+data: the folder of kept sweeps, NAME.csv and NAME.json [data/results]
 """
 
-import html
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from fedsparse.analysis.explorer.sweep import Sweep, load
-from fedsparse.analysis.explorer.view import STYLE, section, table
+from fedsparse.analysis.explorer.multirun import load_runs
+from fedsparse.analysis.explorer.page import render
+from fedsparse.analysis.explorer.sweep import load
 from fedsparse.errors import RunError, SettingError
 from fedsparse.tools.overrides import CommandLine
 
@@ -25,35 +26,16 @@ def main(argv: Sequence[str]) -> int:
         FedsparseError: a mistake in the call, no such sweep, or a page that cannot be written.
     """
     line = CommandLine(argv, words={"page": ()})
-    data = line.option("data", "data/results")
+    name, data = line.option("sweep", "lambda-digits"), line.option("data", "data/results")
     line.settings()
     page = Path(line.words[0])
     if page.suffix != ".html":
         raise SettingError(f"{str(page)!r} is no page: name a file that ends in .html")
-    sweep = load(folder=data)
+    own = name.endswith(".csv") or Path(name).is_dir() or "/" in name
+    sweep = load_runs(name) if own else load(name, data)
     try:
         page.write_text(render(sweep, FIRST if FIRST in sweep.lams else sweep.lams[0]), encoding="utf-8")
     except OSError as error:
         raise RunError(f"cannot write {page}: {error.strerror or error}") from None
     print(f"{page}: {len(sweep.points)} values of λ, {page.stat().st_size:,} bytes")
     return 0
-
-
-def render(sweep: Sweep, first: float) -> str:
-    """The page: one section per λ of the sweep, of which a script shows one at a time, `first` to begin with.
-
-    Without scripts, and on paper, all sections stand below each other.
-    """
-    sections = (f'<section data-lam="{v:g}" aria-label="λ = {v:g}">{section(v, sweep)}</section>' for v in sweep.lams)
-    page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    for name, value in {
-        "STYLE": STYLE,
-        "SECTIONS": "\n".join(sections),
-        "TABLE": table(sweep, first),
-        "LAMS": json.dumps(sweep.lams),
-        "FIRST": f"{first:g}",
-        "MADE_FROM": html.escape(sweep.made_from),
-        "NAME": html.escape(sweep.name),
-    }.items():
-        page = page.replace(f"__{name}__", value)
-    return page

@@ -1,4 +1,7 @@
-"""A sweep over λ: the CSV of a study, and beside it as JSON what a CSV cannot hold, the θ histogram and the mask."""
+"""A sweep over λ: the table of its runs, and what a table cannot hold, the histogram of θ and the mask.
+
+A study keeps both, as CSV and JSON; of one's own `--multirun` the second is read from the run folders.
+"""
 
 import base64
 import json
@@ -11,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas
 
+from fedsparse.analysis.processes import in_processes
 from fedsparse.errors import DataError, SettingError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import Federation
@@ -18,33 +22,58 @@ from fedsparse.history import COLUMNS
 from fedsparse.run_folder import read_checkpoint, write_whole
 from fedsparse.runs import Run
 
+ACCURACIES = {"accuracy": "sampled", "accuracy_threshold": "threshold", "accuracy_expected": "expected"}
+"""Columns of the history, and what is evaluated: sampled masks; the mask θ > ½, which is the file; θ ⊙ w, no mask."""
 RATES = {"bpp_entropy": "entropy", "bpp_uplink": "uplink", "bpp_downlink": "downlink", "bpp_kl": "KL"}
 """Columns of the history, in bits per parameter, and their names on the page."""
+WAYS = {"megabytes_up": "up", "megabytes_down": "down"}
+"""Columns of a comparison: the bytes of all clients up to a round, in megabytes."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One λ of a sweep, in its last round."""
+    """One λ of a sweep."""
 
     lam: float
-    accuracies: tuple[float, ...]
-    """Of the expected network, one per seed."""
-    density: float
-    rates: Mapping[str, float]
-    """By column of `RATES`; like the density, means over the seeds."""
-    theta: tuple[int, ...]
-    """Number of weights in each bin of the histogram of θ, first seed only."""
+    accuracies: Mapping[str, tuple[float, ...]]
+    """By column of `ACCURACIES`: in the last round, one per seed."""
+    rounds: pandas.DataFrame = field(compare=False)
+    """One row per round, means over the seeds: `ACCURACIES`, `density`, `RATES`, `WAYS`."""
+    thetas: tuple[tuple[int, ...], ...]
+    """After each round, or after the last alone: number of weights in each bin of the histogram of θ, first seed."""
     mask: np.ndarray = field(compare=False)
     """(rows, columns) uint8: the mask θ > ½ of the second layer, first seed only."""
 
     @classmethod
     def of(cls, lam: float, rows: pandas.DataFrame, details: dict[str, Any]) -> "Point":
-        """From the last round of each seed, one row per seed, and the first seed's `details`."""
+        """From one row per round and seed, and the first seed's `details`."""
         shape = details["rows"], details["columns"]
         bits = np.frombuffer(base64.b64decode(details["mask"]), np.uint8)
         mask = np.unpackbits(bits, count=math.prod(shape)).reshape(shape)
-        rates = {name: rows[name].mean() for name in RATES}
-        return cls(lam, tuple(rows["accuracy_expected"]), rows["density"].mean(), rates, tuple(details["theta"]), mask)
+        last = rows[rows["round"] == rows["round"].max()]
+        accuracies = {name: tuple(last[name]) for name in ACCURACIES}
+        rounds = rows.groupby("round")[[*ACCURACIES, "density", *RATES, *WAYS]].mean()
+        return cls(lam, accuracies, rounds, tuple(map(tuple, details["theta"])), mask)
+
+    @property
+    def theta(self) -> tuple[int, ...]:
+        """The histogram after the last round."""
+        return self.thetas[-1]
+
+    @property
+    def density(self) -> float:
+        """Share of ones in the last round."""
+        return float(self.rounds["density"].iloc[-1])
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """By column of `RATES`, in the last round."""
+        return {name: float(self.rounds[name].iloc[-1]) for name in RATES}
+
+    @property
+    def megabytes(self) -> dict[str, float]:
+        """By column of `WAYS`: those of the whole training."""
+        return {name: float(self.rounds[name].iloc[-1]) for name in WAYS}
 
 
 @dataclass(frozen=True)
@@ -100,24 +129,58 @@ def details(federation: Federation) -> dict[str, Any]:
     picture = layer_picture((theta[layout.sizes[0] :] > 0.5).astype(np.uint8), layout.shapes[1])
     counts = np.histogram(theta, 11, (-0.05, 1.05))[0]  # 0, 0.1, …, 1, the values that ten clients can give θ
     bits = base64.b64encode(np.packbits(picture).tobytes()).decode()
-    return {"theta": counts.tolist(), "rows": picture.shape[0], "columns": picture.shape[1], "mask": bits}
+    return {"theta": [counts.tolist()], "rows": picture.shape[0], "columns": picture.shape[1], "mask": bits}
 
 
-def write_details(runs: Sequence[Run], file: Path) -> None:
-    """Write the `details` of the first seed's runs, read from their run folders, as JSON by λ.
+def details_of(runs: Sequence[Run]) -> dict[str, Any]:
+    """By λ, the `details` of its first seed's run, read from the run folder; the data and the layer that is shown.
 
     Raises:
-        RunError: a run folder holds no checkpoint, or the file cannot be written.
+        FedsparseError: a run folder holds no checkpoint, the data are not there, or the runs train no mask.
     """
-    first = min(r.experiment.seed for r in runs)
     content: dict[str, Any] = {}
-    for done in (r for r in runs if r.experiment.seed == first):
+    for done in _first(runs):
         federation = Federation(done.experiment)
         federation.restore(read_checkpoint(done.folder))
         content |= {"source": federation.source, "layer": list(federation.network.layout.shapes[1])}
         content[f"{done.experiment.lam:g}"] = details(federation)
+    return content
+
+
+def write_details(runs: Sequence[Run], file: Path) -> None:
+    """Write `details_of` the runs as JSON, with the histogram of θ after every round.
+
+    Nothing but the last θ is kept by a run, so the first seed's are done a second time.
+
+    Raises:
+        FedsparseError: as `details_of`; or the file cannot be written.
+    """
+    content = details_of(runs)
+    again = [r.experiment for r in _first(runs)]
+    for experiment, thetas in zip(again, in_processes(_histograms, [(e,) for e in again], -1), strict=True):
+        kept = content[f"{experiment.lam:g}"]
+        if thetas[-1:] == kept["theta"]:  # another processor may round in another way: then, the end alone
+            kept["theta"] = thetas
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).replace('},"', '},\n"')
     write_whole(file, f"{text}\n".encode())
+
+
+def _first(runs: Sequence[Run]) -> list[Run]:
+    """Of each λ, the run of its first seed."""
+    return list({r.experiment.lam: r for r in sorted(runs, key=lambda r: -r.experiment.seed)}.values())
+
+
+def _histograms(experiment: Experiment) -> list[list[int]]:
+    """That of θ after each round of a run."""
+    import torch
+
+    torch.set_num_threads(1)
+    federation = Federation(experiment.replace(evaluate_every=experiment.rounds))
+    found: list[list[int]] = []
+    for _ in range(experiment.rounds):
+        federation.round()
+        found += details(federation)["theta"]
+    return found
 
 
 def load(name: str = "lambda-digits", folder: str | Path = "data/results", data_root: str = "data") -> Sweep:
@@ -129,21 +192,37 @@ def load(name: str = "lambda-digits", folder: str | Path = "data/results", data_
     table, beside = Path(folder) / f"{name}.csv", Path(folder) / f"{name}.json"
     for file in (table, beside):
         if not file.exists():
-            raise DataError(f"there is no {file}: python -m fedsparse study {name} makes it")
-    rows = pandas.read_csv(table).sort_values("seed", kind="stable")
-    settings = {n: v for n, v in rows.iloc[0].to_dict().items() if n in SETTINGS and n not in COLUMNS}
-    experiment = Experiment.of(settings | {"lam": 0.0, "data_root": data_root})
-    last = rows[rows["round"] == experiment.rounds]
+            kept = ", ".join(sorted(f.stem for f in Path(folder).glob("*.json"))) or "none"
+            raise DataError(f"there is no {file}; the sweeps that can be explored in {folder} are: {kept}")
     try:
         stored = json.loads(beside.read_text(encoding="utf-8"))
-        lams = sorted(map(float, last["lam"].unique()))
-        points = tuple(Point.of(lam, last[last["lam"] == lam], stored[f"{lam:g}"]) for lam in lams)
-        source, (out, inputs, *kernel) = stored["source"], stored["layer"]
-    except (KeyError, ValueError) as error:
+        return sweep_of(name, pandas.read_csv(table), stored, data_root)
+    except (KeyError, ValueError, TypeError) as error:
         raise DataError(f"{table} and {beside} do not belong together ({error})") from None
+
+
+def column_of(setting: str) -> str:
+    """The column of a setting in a comparison."""
+    return f"{setting}_setting" if setting in COLUMNS else setting
+
+
+def experiment_of(rows: pandas.DataFrame, data_root: str) -> Experiment:
+    """The settings that all runs of a table share."""
+    row = rows.iloc[0].dropna().to_dict()
+    settings = {n: row[column_of(n)] for n in SETTINGS if column_of(n) in row}
+    return Experiment.of(settings | {"lam": 0.0, "data_root": data_root})
+
+
+def sweep_of(name: str, table: pandas.DataFrame, stored: dict[str, Any], data_root: str) -> Sweep:
+    """From one row per round and run, and what `details_of` gives."""
+    rows = table.sort_values(["seed", "round"], kind="stable")
+    lams = sorted(map(float, rows["lam"].unique()))
+    points = tuple(Point.of(lam, rows[rows["lam"] == lam], stored[f"{lam:g}"]) for lam in lams)
+    source, (out, inputs, *kernel) = stored["source"], stored["layer"]
+    experiment = experiment_of(rows, data_root)
     made_from = (
         f"{source}; {experiment.model} at width {experiment.width:g}, {experiment.clients} clients, "
-        f"{experiment.rounds} rounds, seeds {last['seed'].unique().tolist()}"
+        f"{experiment.rounds} rounds, seeds {rows['seed'].unique().tolist()}"
     )
     unit = f"kernels of {kernel[0]} × {kernel[1]} weights" if kernel else "weights"
     shown = f"second layer, {out} × {inputs} {unit}: one row per output, one column per input"
@@ -151,19 +230,40 @@ def load(name: str = "lambda-digits", folder: str | Path = "data/results", data_
 
 
 def train(lam: float, sweep: Sweep, progress: Callable[[int, int], None] = lambda *_: None) -> Point:
-    """Train a λ with the sweep's settings and its first seed: about ten seconds on digits.
+    """Train a λ with the sweep's settings and its first seed.
 
     Args:
-        progress: called before the first round and after each, with the rounds done and the rounds in all.
+        progress: called before the first round and after each, with the rounds done and the rounds in all; what it
+            raises ends the training.
 
     Raises:
         FedsparseError: λ is out of range, or the run fails.
     """
     rounds = sweep.experiment.rounds
     federation = Federation(sweep.experiment.replace(lam=lam, evaluate_every=rounds))
+    thetas = []
     for done in range(rounds):
         progress(done, rounds)
         federation.round()
+        thetas += details(federation)["theta"]
     federation.check_frozen()
     progress(rounds, rounds)
-    return Point.of(lam, federation.history.frame.tail(1), details(federation))
+    history = federation.history.frame
+    for column, measured in zip(WAYS, ("uplink_bytes", "downlink_bytes"), strict=True):
+        history[column] = history[measured].cumsum() / 1e6
+    return Point.of(lam, history, details(federation) | {"theta": thetas})
+
+
+def lam_of(text: str) -> float:
+    """A λ as it is typed, with a decimal point or a decimal comma.
+
+    Raises:
+        SettingError: it is no number of at least 0.
+    """
+    try:
+        lam = float(text.strip().replace(",", "."))
+    except ValueError:
+        lam = math.nan
+    if not 0 <= lam < math.inf:
+        raise SettingError(f"{text.strip()!r} is no λ: that is a number of at least 0, such as 0.3 or 0,3")
+    return lam + 0.0

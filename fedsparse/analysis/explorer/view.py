@@ -1,8 +1,9 @@
-"""What the explorer shows at one λ, as a pure function: four charts and a caption; and the table of all λ."""
+"""What the explorer shows at one λ in a notebook, as a pure function: four charts and a caption; the table of all λ."""
 
 import base64
 import html
 import io
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +13,8 @@ import pandas
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
-from fedsparse.analysis.explorer.sweep import RATES, Point, Sweep
-from fedsparse.analysis.plots.style import OKABE_ITO, plot_lines
+from fedsparse.analysis.explorer.sweep import ACCURACIES, RATES, WAYS, Point, Sweep
+from fedsparse.analysis.plots.style import MARKERS, OKABE_ITO, plot_lines
 from fedsparse.analysis.sweeps import interval
 
 STYLE = f"<style>\n{Path(__file__).with_name('view.css').read_text(encoding='utf-8')}</style>"
@@ -36,22 +37,21 @@ def frame(lam: float, sweep: Sweep) -> Frame:
     """
     point = sweep.at(lam)
     images = "".join(_image(figure, words) for figure, words in charts(point, sweep))
-    return Frame(f'<figure class="fedsparse-frame">{images}</figure>', _caption(point, sweep))
+    return Frame(f'<figure class="fedsparse-frame">{images}</figure>', caption(point, sweep))
 
 
 def section(lam: float, sweep: Sweep) -> str:
     """The frame as HTML, caption first."""
-    figure, caption = frame(lam, sweep)
-    return f'<p class="fedsparse-caption">{html.escape(caption)}</p>{figure}'
+    figure, words = frame(lam, sweep)
+    return f'<p class="fedsparse-caption">{html.escape(words)}</p>{figure}'
 
 
 def row(point: Point) -> dict[str, str]:
-    """A λ as a row of the table: accuracy in percent, rates in bits per parameter."""
-    mean, half = interval(point.accuracies)
-    spread = "one seed" if len(point.accuracies) == 1 else f"{100 * half:.1f}"
+    """A λ as a row of the table: accuracies and ones in percent, bits per parameter, the whole training's megabytes."""
+    percent = {f"{name}, %": _percent(point, column) for column, name in ACCURACIES.items()}
     rates = {name: f"{point.rates[column]:.3f}" for column, name in RATES.items()}
-    percent = {"accuracy, %": f"{100 * mean:.1f}", "±": spread, "ones, %": f"{100 * point.density:.1f}"}
-    return {"λ": f"{point.lam:g}", **percent, **rates}
+    megabytes = {f"MB {name}": f"{point.megabytes[column]:.2f}" for column, name in WAYS.items()}
+    return {"λ": f"{point.lam:g}", **percent, "ones, %": f"{100 * point.density:.1f}", **rates, **megabytes}
 
 
 def table(sweep: Sweep, lam: float) -> str:
@@ -65,38 +65,74 @@ def table(sweep: Sweep, lam: float) -> str:
 
 def collapsed(point: Point, sweep: Sweep) -> bool:
     """Whether accuracy is below half of the best in the sweep, and below 2 % are ones: else, training may go on."""
-    best = max(np.mean(p.accuracies) for p in sweep.points)
-    return bool(np.mean(point.accuracies) < best / 2 and point.density < 0.02)
+    best = max(np.mean(p.accuracies["accuracy_expected"]) for p in sweep.points)
+    return bool(np.mean(point.accuracies["accuracy_expected"]) < best / 2 and point.density < 0.02)
+
+
+def floor(sweep: Sweep) -> float:
+    """Where the axis of accuracy begins: a multiple of 0.05 below every interval of a λ that has not collapsed."""
+    working = [p for p in sweep.points if not collapsed(p, sweep)]
+    low = [np.nan_to_num(interval(p.accuracies[name])).dot([1, -1]) for p in working for name in ACCURACIES]
+    return max(0.0, math.floor(min(low) * 20) / 20)
 
 
 def charts(point: Point, sweep: Sweep) -> list[tuple[Figure, str]]:
     """Accuracy by λ, rates by λ, the histogram of θ and the mask, each with words for readers who cannot see it."""
-    lams, at = [f"{lam:g}" for lam in sweep.lams], sweep.lams.index(point.lam)
-    accuracy = _axes("accuracy, bar: 95 % interval", "λ", ylim=(0, 1.02))
-    means, halves = zip(*(interval(p.accuracies) for p in sweep.points), strict=True)
-    accuracy.errorbar(lams, means, halves, color=OKABE_ITO[0], marker="o", markersize=4, ecolor="gray")
-    rates = _axes("bits per parameter", "λ", yscale="log")
-    plot_lines(rates, {n: (lams, [max(p.rates[c], 1e-5) for p in sweep.points]) for c, n in RATES.items()})
+    lams = np.array(sweep.lams)
+    places, low = np.log1p(lams), floor(sweep)
+    look = {"xticks": places, "xticklabels": _apart(places, lams), "xlim": (places[0] - 0.1, places[-1] + 0.1)}
+    accuracy = _axes("accuracy, bar: 95 % interval", "λ", ylim=(low - 0.05 * (1 - low), 1.005), **look)
+    words = []
+    for i, (column, name) in enumerate(ACCURACIES.items()):
+        means, halves = np.array([interval(p.accuracies[column]) for p in sweep.points]).T
+        drawn = np.where(means < low, np.nan, means)  # what has collapsed lies below the axis
+        shift = 0.02 * (i - 1)
+        own = {"color": OKABE_ITO[i], "marker": MARKERS[i], "markersize": 4, "linewidth": 1}
+        accuracy.errorbar(places + shift, drawn, halves, ecolor="gray", elinewidth=0.8, label=name, **own)
+        alone = [len(p.accuracies[column]) == 1 for p in sweep.points]
+        accuracy.plot(
+            places[alone] + shift, drawn[alone], own["marker"], color=own["color"], mfc="white", markersize=6, zorder=3
+        )
+        words.append(f"{name} " + ", ".join(f"{mean:.3f} at {lam:g}" for mean, lam in zip(means, lams, strict=True)))
+    for place, p in zip(places, sweep.points, strict=True):
+        if (mean := np.mean(p.accuracies["accuracy"])) < low:
+            accuracy.annotate(f"↓ {mean:.2f}", (place + 0.09, low), ha="right", va="bottom", fontsize=8)
+    accuracy.legend(loc="lower left", frameon=False, fontsize=7.5)
+    rates = _axes("bits per parameter", "λ", yscale="log", **look)
+    plot_lines(rates, {n: (places, [max(p.rates[c], 1e-5) for p in sweep.points]) for c, n in RATES.items()})
     rates.set_ylim(top=30)
     rates.yaxis.set_major_formatter("{x:g}")
     rates.minorticks_off()
     rates.legend(ncols=4, loc="upper center", frameon=False, fontsize=7.5)
     for axes in (accuracy, rates):
-        axes.axvspan(at - 0.5, at + 0.5, color="black", alpha=0.1)
+        axes.axvline(np.log1p(point.lam), color="black", alpha=0.12, linewidth=10, zorder=0)
     theta = _axes("share of weights, by θ", "θ, probability that a weight is kept", ylim=(0, 1))
     theta.bar(np.linspace(0, 1, len(point.theta)), np.divide(point.theta, sum(point.theta)), 0.09, color=OKABE_ITO[1])
-    mask = _axes("mask of one layer, ones in colour", "", xticks=[], yticks=[])
+    mask = _axes("mask of one layer, ones in colour", "input of the layer", xticks=[], yticks=[])
+    mask.set_ylabel("output of the layer")
     colours = ListedColormap(["white", OKABE_ITO[2]])
     mask.imshow(point.mask, cmap=colours, vmin=0, vmax=1, interpolation="none", aspect="auto")
-
-    by_lam = ", ".join(f"{mean:.3f} at {lam}" for mean, lam in zip(means, lams, strict=True))
     at_lam = f"at λ = {point.lam:g}: {_rates_of(point)} bits per parameter."
     return [
-        (accuracy.figure, f"Accuracy of the expected network by λ: {by_lam}."),
+        (accuracy.figure, f"Accuracy by λ: {'; '.join(words)}."),
         (rates.figure, f"Rates by λ on a logarithmic axis; {at_lam}"),
         (theta.figure, f"Histogram of θ. {_ends(point)}"),
         (mask.figure, f"{point.mask.mean():.1%} of its weights are ones: {sweep.shown}."),
     ]
+
+
+def caption(point: Point, sweep: Sweep) -> str:
+    """What is shown at a λ, in a few sentences."""
+    seeds = len(point.accuracies["accuracy"])
+    spread = "one seed" if seeds == 1 else f"95 % interval over {seeds} seeds"
+    by_kind = ", ".join(f"{name} {_percent(point, column)}" for column, name in ACCURACIES.items())
+    why = " The mask has collapsed: too few weights are left to learn with." if collapsed(point, sweep) else ""
+    up, down = point.megabytes.values()
+    return (
+        f"λ = {point.lam:g}: accuracy in percent ({spread}): {by_kind}. {point.density:.1%} of the mask are ones. "
+        f"Bits per parameter in the last round: {_rates_of(point)}. "
+        f"The whole training: {up:.2f} megabytes up, {down:.2f} down. {_ends(point)}{why}"
+    )
 
 
 def _axes(title: str, xlabel: str, **look: Any) -> Any:
@@ -108,6 +144,7 @@ def _axes(title: str, xlabel: str, **look: Any) -> Any:
 
 
 def _image(figure: Figure, words: str) -> str:
+    """An image, and not the SVG itself: where a notebook is not trusted, JupyterLab takes the shapes out of an SVG."""
     buffer = io.BytesIO()  # text stays text, and the same figure is the same file
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "-", "font.sans-serif": ["DejaVu Sans"]}):
         figure.savefig(buffer, format="svg", metadata={"Creator": None, "Date": None})
@@ -115,15 +152,19 @@ def _image(figure: Figure, words: str) -> str:
     return f'<img alt="{html.escape(words)}" src="data:image/svg+xml;base64,{source}">'
 
 
-def _caption(point: Point, sweep: Sweep) -> str:
-    mean, half = interval(point.accuracies)
-    seeds = len(point.accuracies)
-    spread = "with one seed" if seeds == 1 else f"± {100 * half:.1f} points over {seeds} seeds"
-    why = " The mask has collapsed: too few weights are left to learn with." if collapsed(point, sweep) else ""
-    return (
-        f"λ = {point.lam:g}: accuracy {mean:.1%} {spread}, {point.density:.1%} of the mask are ones. "
-        f"Bits per parameter: {_rates_of(point)}. {_ends(point)}{why}"
-    )
+def _apart(places: np.ndarray, lams: np.ndarray) -> list[str]:
+    """Labels of the ticks, none where it would touch the one before it."""
+    labels, last = [], -math.inf
+    for place, lam in zip(places, lams, strict=True):
+        shown = place - last >= 0.07 * (places[-1] - places[0])
+        labels.append(f"{lam:g}" if shown else "")
+        last = place if shown else last
+    return labels
+
+
+def _percent(point: Point, column: str) -> str:
+    mean, half = interval(point.accuracies[column])
+    return f"{100 * mean:.1f}" + ("" if math.isnan(half) else f" ± {100 * half:.1f}")
 
 
 def _rates_of(point: Point) -> str:

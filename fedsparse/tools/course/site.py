@@ -22,6 +22,9 @@ READABLE = (
     ('class="caption" role="heading"', 'class="caption" role="heading" aria-level="2"'),
 )
 """Replacements for keyboards and screen readers: areas that scroll can be focused, captions have a level."""
+EXPLORER = "lambda_explorer.html"
+"""A page of `figures/`, which a link opens, and which stands where a notebook shows the widget."""
+FRAME = f'<iframe class="explorer" src="../{EXPLORER}" title="The λ explorer"></iframe>'
 
 
 def build(root: Path, to: Path) -> Path:
@@ -43,6 +46,7 @@ def build(root: Path, to: Path) -> Path:
             for old, new in READABLE:
                 page = page.replace(old, new)
             file.write_text(page, encoding="utf-8")
+        shutil.copy(root / "figures" / EXPLORER, made)
         shutil.copytree(made, to, dirs_exist_ok=True)
     return to / "index.html"
 
@@ -60,7 +64,8 @@ def _write_source(root: Path, source: Path, address: str) -> None:
     shutil.copytree(root / "docs", source)
     shutil.copytree(root / "figures", source / "figures")
     for guide in source.glob("*.md"):
-        text = re.sub(r"\]\(\.\./(notebooks|figures)/", r"](\1/", guide.read_text(encoding="utf-8"))
+        text = _opened(guide.read_text(encoding="utf-8"), "")
+        text = re.sub(r"\]\(\.\./(notebooks|figures)/", r"](\1/", text)
         guide.write_text(_relinked(text, address), encoding="utf-8")
     (source / "notebooks").mkdir()
     for notebook in (root / "notebooks").glob("*.ipynb"):
@@ -73,16 +78,24 @@ def _write_source(root: Path, source: Path, address: str) -> None:
 
 
 def _page(notebook: Path, address: str) -> nbformat.NotebookNode:
-    """The notebook with its number in the title, and tables that scroll by themselves, as a phone needs it."""
+    """The notebook with its number in the title, tables that scroll by themselves, and the explorer as a page."""
     node = plain(read(notebook))
     for cell in node.cells:
         if cell.cell_type == "markdown":
-            cell.source = _relinked(cell.source, address)
+            cell.source = _relinked(_opened(cell.source, "../"), address)
         for output in cell.get("outputs", []):
-            if "<table" in (html := output.get("data", {}).get("text/html", "")):
+            html = output.get("data", {}).get("text/html", "")
+            if "fedsparse-frame" in html:
+                output.data["text/html"] = FRAME
+            elif "<table" in html:
                 output.data["text/html"] = f'<div class="wide" tabindex="0">{html}</div>'
     node.cells[0].source = f"# {notebook.stem.split('_')[0]} · {node.cells[0].source.removeprefix('# ')}"
     return node
+
+
+def _opened(text: str, up: str) -> str:
+    """With links that open the explorer: Sphinx would make downloads of them."""
+    return re.sub(rf"\[([^\]]+)\]\(\.\./figures/{EXPLORER}\)", rf'<a href="{up}{EXPLORER}">\1</a>', text)
 
 
 def _relinked(text: str, address: str) -> str:
