@@ -1,4 +1,4 @@
-"""A folder with all that a classroom without a network needs: notebooks, site, wheels, data, an installer."""
+"""A folder with all that students need without a network: notebooks, site, wheels, data, an installer. No solutions."""
 
 import platform
 import shutil
@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from fedsparse.errors import RunError
-from fedsparse.tools.course.copies import write_copies
+from fedsparse.tools.course.copies import LICENSES, write_student
 from fedsparse.tools.course.site import build
 
 INSTALL = """#!/bin/sh
@@ -20,16 +20,14 @@ python="${PYTHON:-python3}"
     echo "These wheels are for Python %(python)s: PYTHON=/path/to/python sh install.sh"; exit 2; }
 "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --no-index --find-links wheels -c constraints.txt 'fedsparse[notebooks]'
-.venv/bin/python -m fedsparse doctor
-echo "Ready: .venv/bin/jupyter lab student"
+(cd student && ../.venv/bin/python -m fedsparse doctor)
+echo "Ready: .venv/bin/jupyter lab student/notebooks"
 """
 
 README = """fedsparse, for a classroom without a network
 
 site/index.html   the course as a web site, for any browser
-student/          notebooks to work in: exercises with checks, no solutions
-teacher/          the same notebooks with outputs, solutions and notes
-data/             stored results, and the data sets that were available
+student/          notebooks to work in: exercises with checks, no solutions; with the data that they read
 wheels/           fedsparse and what it needs, for %(platform)s and Python %(python)s
 
 Linux, macOS: sh install.sh
@@ -37,10 +35,12 @@ Windows, in this folder, with the Python named above:
     py -%(python)s -m venv .venv
     .venv\\Scripts\\python -m pip install --no-index --find-links wheels -c constraints.txt "fedsparse[notebooks]"
     .venv\\Scripts\\python -m fedsparse doctor
-Then: .venv/bin/jupyter lab student      (Windows: .venv\\Scripts\\jupyter lab student)
+Then: .venv/bin/jupyter lab student/notebooks      (Windows: .venv\\Scripts\\jupyter lab student\\notebooks)
 
 Wheels are made for one operating system and one version of Python: for others, make the bundle there.
 %(note)s
+
+Code: Apache-2.0 (LICENSE). Text and figures: CC BY 4.0 (LICENSE-text).
 """
 
 
@@ -58,13 +58,14 @@ def pack(root: Path, to: Path, wheels: bool = True) -> Path:
         raise RunError(f"{to} is there and is no bundle: name another folder")
     shutil.rmtree(to, ignore_errors=True)
     to.mkdir(parents=True)
-    write_copies(root, to)
+    data = write_student(root, to / "student") / "data"
     build(root, to / "site")
-    for data in ("results", "MNIST"):
-        if (root / "data" / data).is_dir():
-            shutil.copytree(root / "data" / data, to / "data" / data)
-    for file in (*(root / "data").glob("*.npz"), root / "constraints.txt", root / "LICENSE"):
-        shutil.copyfile(file, to / ("data" if file.suffix == ".npz" else ".") / file.name)
+    if (root / "data" / "MNIST").is_dir():
+        shutil.copytree(root / "data" / "MNIST", data / "MNIST")
+    for file in (root / "data").glob("*.npz"):
+        shutil.copyfile(file, data / file.name)
+    for name in ("constraints.txt", *LICENSES):
+        shutil.copyfile(root / name, to / name)
     _wheels(root, to / "wheels", wheels)
     values = {
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
