@@ -11,6 +11,7 @@ from fedsparse.errors import RunError
 from fedsparse.tools.course.copies import LICENSES, write_student
 from fedsparse.tools.course.site import build
 
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 INSTALL = """#!/bin/sh
 # Makes .venv beside this file, from the wheels of this folder alone.
 set -eu
@@ -44,12 +45,13 @@ Code: Apache-2.0 (LICENSE). Text and figures: CC BY 4.0 (LICENSE-text).
 """
 
 
-def pack(root: Path, to: Path, wheels: bool = True) -> Path:
+def pack(root: Path, to: Path, wheels: bool = True, cpu: bool = False) -> Path:
     """Make the bundle; returns its folder, which is made anew.
 
     Args:
         wheels: whether to add the wheels of all dependencies, for this machine's system and Python. With PyTorch for
             GPUs they are gigabytes. fedsparse's own wheel is always added.
+        cpu: whether to take PyTorch from its index of builds for CPUs, which saves some 6 GB.
 
     Raises:
         RunError: a wheel or the site could not be built, or `to` holds something that is no bundle.
@@ -66,7 +68,7 @@ def pack(root: Path, to: Path, wheels: bool = True) -> Path:
         shutil.copyfile(file, data / file.name)
     for name in ("constraints.txt", *LICENSES):
         shutil.copyfile(root / name, to / name)
-    _wheels(root, to / "wheels", wheels)
+    _wheels(root, to / "wheels", wheels, cpu)
     values = {
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "platform": f"{platform.system()} {platform.machine()}",
@@ -77,13 +79,14 @@ def pack(root: Path, to: Path, wheels: bool = True) -> Path:
     return to
 
 
-def _wheels(root: Path, folder: Path, dependencies: bool) -> None:
+def _wheels(root: Path, folder: Path, dependencies: bool, cpu: bool) -> None:
     """Build wheels, also of dependencies that are published as source: a classroom may have no compiler."""
     with tempfile.TemporaryDirectory() as clean:  # a build in the checkout would add leftovers of an earlier one
         shutil.copytree(root / "fedsparse", Path(clean, "fedsparse"), ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copyfile(root / name, Path(clean, name))
         everything = [f"{clean}[notebooks]", "-c", str(root / "constraints.txt")]
+        everything += ["--extra-index-url", CPU_INDEX] * cpu  # its versions end with +cpu, which is the higher one
         what = everything if dependencies else [clean, "--no-deps", "--no-build-isolation"]
         call = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "-w", str(folder)]
         done = subprocess.run([*call, *what], capture_output=True, encoding="utf-8", errors="replace")

@@ -2,13 +2,13 @@
 
     python -m fedsparse course copies FOLDER                    folders for students and for teachers
     python -m fedsparse course site FOLDER [--teachers]         the course as a site that needs no network
-    python -m fedsparse course bundle FOLDER [--no-wheels]      all that students without a network need
+    python -m fedsparse course bundle FOLDER [--cpu]            all that students without a network need
     python -m fedsparse course grade SUBMISSIONS TABLE.csv [seconds=60] [memory=2] [seed=1] [jobs=…]
 
-Students get no solutions; --teachers makes the site with them, and with the guides for teachers. --no-wheels leaves
-out the dependencies, which are gigabytes. grade takes a folder with one notebook, or one folder of notebooks, per
-student. The exercises of a notebook may take so many seconds, and gigabytes of memory; seed is that of the hidden
-inputs; jobs submissions run at a time [as many as there are cores].
+Students get no solutions; --teachers makes the site with them, and with the guides for teachers. A bundle has every
+wheel, which is gigabytes: --cpu takes PyTorch without CUDA, --no-wheels leaves out all but fedsparse. grade takes a
+folder with one notebook, or one folder of notebooks, per student. The exercises of a notebook may take so many seconds,
+and gigabytes of memory; seed is that of the hidden inputs; jobs submissions run at a time [as many as there are cores].
 """
 
 import os
@@ -35,13 +35,13 @@ def main(argv: Sequence[str]) -> int:
     """
     places = ("folder of submissions", "table") if "grade" in argv else ("folder",)
     words = {"product": PRODUCTS} | dict.fromkeys(places, ())
-    line = CommandLine(argv, words=words, switches=("--no-wheels", "--teachers"))
+    line = CommandLine(argv, words=words, switches=("--cpu", "--no-wheels", "--teachers"))
     root, to = Path(), Path(line.words[-1])
     makers: dict[str, Callable[[Path, Path], object]]
     makers = {
         "copies": write_materials,
         "site": partial(build, teachers="--teachers" in line.switches),
-        "bundle": partial(pack, wheels="--no-wheels" not in line.switches),
+        "bundle": partial(pack, wheels="--no-wheels" not in line.switches, cpu="--cpu" in line.switches),
     }
     if line.words[0] == "grade":
         limits = {"seconds": line.option("seconds", 60.0), "memory": line.option("memory", 2.0)}

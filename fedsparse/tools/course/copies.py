@@ -20,7 +20,8 @@ TEACHERS_ONLY = ("exam.md", "teaching.md")
 """Guides in docs/ that have answers in them."""
 LICENSES = ("LICENSE", "LICENSE-text")
 LINK = re.compile(r"(!?)\[([^\[\]]*)\]\((?!https?:|#)([^()\s]+)\)")
-NOTICE = re.compile(r"^\*\*What to notice\.\*\* (.*?)(?=\n\n|\Z)", re.S | re.M)
+NOTICE = re.compile(r"^\*\*What to notice\.\*\*(?: |\n+(?=- ))(.*?)(?=\n\n(?!- )|\Z)", re.S | re.M)
+"""What tells the result of a cell: a paragraph, or a list."""
 NAME = "**Name:** …\n\n**Student number:** …"
 
 

@@ -115,8 +115,8 @@ def _of_notebook(root: Path, question: Question) -> list[str]:
             picture = f'<img src="data:{KINDS[file.suffix]};base64,{data}" alt="{html.escape(about["alt"])}">'
             caption = f"<figcaption>{html.escape(about['caption'])}</figcaption>"
             slides.append(f"<section><h2>{title}</h2><figure>{picture}{caption}</figure></section>")
-    slides.append(f"<section><h2>{title}: a question</h2>{_words(question.text)}</section>")
-    slides.append(f"<section><h2>{title}: an answer</h2>{_words(question.explanation)}</section>")
+    slides.append(f"<section><h2>{title}: a question</h2><div>{_words(question.text)}</div></section>")
+    slides.append(f"<section><h2>{title}: an answer</h2><div>{_words(question.explanation)}</div></section>")
     return slides
 
 
