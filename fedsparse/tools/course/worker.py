@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fedsparse.tools.course import guard
+from fedsparse.tools.course.verdict import verdict
 
 
 def encoded(value: Any) -> Any:
@@ -57,6 +58,14 @@ def recorded(function: Callable[..., Any], answers: list[Any]) -> Callable[..., 
         return returned
 
     return answer
+
+
+def ask(check: str, answer: Any, answers: list[Any]) -> None:
+    """Let a check call an answer and add what it gives to `answers`; an answer that is no function is added itself."""
+    if callable(answer):
+        verdict(check, recorded(answer, answers))
+    else:
+        answers.append({"value": encoded(answer)})
 
 
 def decoded(value: Any) -> Any:
@@ -114,8 +123,6 @@ def main() -> None:
         importlib.import_module(name)  # students' answers may use them: they are loaded before the guard stands
     import torch
 
-    from fedsparse.tools.course.verdict import verdict
-
     torch.set_num_threads(1)
     hidden = {e["check"]: hidden_inputs(job["hidden"], e["check"], job["seed"]) for e in job["exercises"]}
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -133,10 +140,7 @@ def main() -> None:
             for statement in exercise["statements"]:
                 exec(compile(statement, "submission", "exec"), namespace)
             answer = namespace[exercise["answer"]]
-            if not callable(answer):
-                answers.append({"value": encoded(answer)})
-                continue
-            verdict(exercise["check"], recorded(answer, answers))
+            ask(exercise["check"], answer, answers)
             for given in hidden[exercise["check"]]:
                 try:
                     recorded(answer, further)(*given)
