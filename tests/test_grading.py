@@ -168,6 +168,12 @@ def test_five_submissions_are_graded_and_nothing_is_harmed(tmp_path, monkeypatch
     assert "ada" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_the_other_commands_of_the_course_do_not_need_what_windows_lacks():
+    code = "import sys; sys.modules['resource'] = None; import fedsparse.tools.course.command"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
 @unix
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Landlock is of Linux")

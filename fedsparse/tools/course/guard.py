@@ -7,7 +7,6 @@ refuses the same and more, and says so in words; by itself it is a fence, which 
 
 import ctypes
 import os
-import resource
 import sys
 from pathlib import Path
 
@@ -51,6 +50,8 @@ def enclose() -> None:
 
 def limit(seconds: int, gigabytes: float, megabytes_written: int = 16) -> None:
     """Limit this process: processor time, memory beyond what it has already, and the size of what it writes."""
+    import resource  # which Windows does not have
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_FSIZE, (megabytes_written << 20,) * 2)
