@@ -3,8 +3,8 @@
 # For students, JupyterLab with notebooks to work in and no solutions:
 #     docker build -t fedsparse .
 #     docker run --rm -p 127.0.0.1:8888:8888 fedsparse
-# For a JupyterHub (DockerSpawner, KubeSpawner), with the hub's own version:
-#     docker build --build-arg JUPYTERHUB===5.3.0 -t fedsparse .
+# For a JupyterHub (DockerSpawner, KubeSpawner), with the version of the hub:
+#     docker build --build-arg JUPYTERHUB=5.3.0 -t fedsparse .
 # For teachers, a place to grade in, without a network:
 #     docker build --target teacher -t fedsparse-teacher .
 #     docker run --rm --network none -v "$PWD/submissions:/submissions:ro" -v "$PWD/grades:/grades" fedsparse-teacher \
@@ -26,8 +26,9 @@ FROM base
 ARG JUPYTERHUB=none
 COPY --from=teacher /wheels /wheels
 RUN pip install --no-cache-dir -c /constraints.txt "$(ls /wheels/*.whl)[notebooks]" \
-    && if [ "$JUPYTERHUB" != none ]; then pip install --no-cache-dir "jupyterhub$JUPYTERHUB"; fi \
-    && useradd --create-home --uid 1000 student
+    && if [ "$JUPYTERHUB" != none ]; then pip install --no-cache-dir "jupyterhub==$JUPYTERHUB"; fi \
+    && useradd --create-home --uid 1000 student \
+    && install --directory --owner=student /course
 COPY --from=teacher --chown=student /course/student /course
 USER student
 WORKDIR /course/notebooks

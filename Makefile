@@ -70,6 +70,6 @@ $(READY): pyproject.toml constraints.txt
 	@echo "On Linux, make CPU=1 takes PyTorch without CUDA, which saves some 6 of them."
 	@$(PYTHON) -m venv $(VENV)
 	@$(if $(CPU),$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --index-url https://download.pytorch.org/whl/cpu torch torchvision)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e '.[notebooks,flower,site,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e '.[notebooks,flower,site,grading,dev]'
 	@touch $@
 	@echo "Installed. $$($(BIN)/python -c 'import torch; print("PyTorch", torch.__version__)')"
