@@ -34,13 +34,13 @@ notebooks: $(READY) ## run the notebooks whose source changed in place: refreshe
 slides: $(READY) ## every figure of the notebooks as SVG of 16:9, in build/slides/figures/; runs all notebooks
 	$(BIN)/python -m fedsparse notebook all to=build/slides
 
-course: $(READY) ## copies of the notebooks for students and for teachers, in build/course/
+course: $(READY) ## folders for students, without solutions, and for teachers, with slides and questions: build/course/
 	$(BIN)/python -m fedsparse course copies build/course
 
-site: $(READY) ## the course as a site that needs no network: build/site/index.html
+site: $(READY) ## the course as a site that needs no network, without solutions: build/site/index.html
 	$(BIN)/python -m fedsparse course site build/site
 
-bundle: $(READY) ## all that a classroom without a network needs, with every wheel: gigabytes, in build/bundle/
+bundle: $(READY) ## all that students without a network need, with every wheel: gigabytes, in build/bundle/
 	$(BIN)/python -m fedsparse course bundle build/bundle
 
 explorer: $(READY) ## the λ explorer as one page, figures/lambda_explorer.html, from the kept sweep
@@ -70,7 +70,9 @@ clean: ## remove the environment, every run and what was built
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "fedsparse needs Python 3.11 or newer; name one with: make PYTHON=/path/to/python3"; exit 2; }
 	@echo "Making $(VENV) with $$($(PYTHON) --version). With PyTorch it is some 7 gigabytes: this takes some minutes, once."
+	@echo "On Linux, make CPU=1 takes PyTorch without CUDA, which saves some 6 of them."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e '.[notebooks,flower,site,dev]'
+	@$(if $(CPU),$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --index-url https://download.pytorch.org/whl/cpu torch torchvision)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --config-settings editable_mode=compat -e '.[notebooks,flower,site,grading,dev]'
 	@touch $@
 	@echo "Installed. $$($(BIN)/python -c 'import torch; print("PyTorch", torch.__version__)')"

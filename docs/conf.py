@@ -7,7 +7,7 @@ from latex2mathml.converter import convert
 
 project = "fedsparse"
 author = "The fedsparse developers"
-copyright = author  # no year: a build is the same in every one
+copyright = f"{author}. Text and figures: CC BY 4.0; code: Apache-2.0"  # no year: a build is the same in every one
 release = importlib.metadata.version("fedsparse")
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]

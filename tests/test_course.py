@@ -17,7 +17,7 @@ import pytest
 from fedsparse import RunError
 from fedsparse.__main__ import main
 from fedsparse.tools.course import bundle, copies, site
-from fedsparse.tools.notebooks.files import read
+from fedsparse.tools.notebooks.files import read, repository, with_launch_links
 
 ROOT = Path(__file__).parents[1]
 ALL = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -59,7 +59,7 @@ def test_no_line_of_a_solution_is_in_a_students_copy(notebook):
     solved = solutions(node)
     assert solved
     assert all(solution for _, solution in solved), "every exercise has its solution in the cell below"
-    copy = copies.student(node)
+    copy = copies.worksheet(node)
     seen = lines_of(text_of(copy))
     for stub, solution in solved:
         leaked = {line for line in lines_of(solution) - lines_of(stub) if len(line) > TRIVIAL} & seen
@@ -69,7 +69,7 @@ def test_no_line_of_a_solution_is_in_a_students_copy(notebook):
 
 @each
 def test_a_students_copy_is_sound_and_has_nothing_run(notebook):
-    copy = copies.student(read(notebook))
+    copy = copies.worksheet(read(notebook))
     nbformat.validate(copy)
     code = [c for c in copy.cells if c.cell_type == "code"]
     assert not any(c.outputs or c.execution_count for c in code)
@@ -78,6 +78,9 @@ def test_a_students_copy_is_sound_and_has_nothing_run(notebook):
     assert "Solution" not in text_of(copy)
     assert "fedsparse" not in copy.metadata
     assert "github.com" not in copy.cells[0].source, "no link to where the solutions are"
+    assert copy.cells[1].source.startswith("**Name:**")
+    told = [c.source for c in copy.cells if "**What to notice.**" in c.source]
+    assert not told, "results are folded until the cell has run"
     for part in ("## Invariants", "## Summary", "## Limits", "## References"):
         assert part in text_of(copy), "what follows a solution stays"
 
@@ -125,9 +128,68 @@ def test_the_guide_knows_every_notebook_and_its_questions_have_answers():
         assert sum(minutes) == int(plan[0])
 
 
+def test_a_folder_of_students_has_what_its_notebooks_read_and_link_to(tmp_path):
+    folder = copies.write_student(ROOT, tmp_path / "student")
+    assert {p.name for p in folder.iterdir()} >= {"notebooks", "data", "LICENSE", "LICENSE-text"}
+    for notebook in (folder / "notebooks").glob("*.ipynb"):
+        text = text_of(read(notebook))
+        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text) + re.findall(r'"(\.\./data/results)"', text):
+            assert (folder / "notebooks" / target).exists(), f"{notebook.name}: {target}"
+    for page in (folder / "docs").glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+    no_secrets_in(folder)
+
+
+def no_secrets_in(folder: Path) -> None:
+    """No guide for teachers, and no solution in any page or notebook of a folder."""
+    kept_back = {f"{Path(name).stem}.{kind}" for name in copies.TEACHERS_ONLY for kind in ("md", "html")}
+    kept_back |= {"teacher", "hidden_inputs.py", "questions.yaml", "jupyter_execute"}
+    assert not [p for p in folder.rglob("*") if p.name in kept_back]
+    for file in (f for f in folder.rglob("*") if f.suffix in (".ipynb", ".html", ".md")):
+        text = file.read_text(encoding="utf-8")
+        assert "<summary>Solution" not in text, file
+        assert "Model answer" not in text, file
+
+
+def test_links_to_what_is_not_there_become_words():
+    text = "[a](x.md) ![b](y.png) [c](https://d) [`e`](f.py#g)"
+    assert copies.without_dead_links(text, lambda target: True) == "a ![b](y.png) [c](https://d) `e`"
+    assert copies.without_dead_links(text, lambda target: target == "x.md").startswith("a ![b]")
+
+
+@pytest.mark.parametrize("teachers", [False, True])
+def test_only_the_teachers_edition_of_the_site_has_solutions_and_answers(tmp_path, teachers):
+    source = tmp_path / "source"
+    site.write_source(ROOT, source, teachers)
+    assert (source / "teaching.md").exists() == (source / "exam.md").exists() == teachers
+    index = (source / "index.md").read_text(encoding="utf-8")
+    assert ("(teaching.md)" in index) == ("(exam.md)" in index) == ("\nexam\n" in index) == teachers
+    for notebook in ALL:
+        page = read(source / "notebooks" / notebook.name)
+        assert ("Solution</summary>" in text_of(page)) == teachers
+        assert any(cell.get("outputs") for cell in page.cells), "outputs are for both"
+    for guide in source.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#\s]+\.md)", guide.read_text(encoding="utf-8")):
+            assert target.startswith("http") or (source / target).exists(), f"{guide.name}: {target}"
+
+
+def test_without_an_address_nothing_leads_to_a_repository(tmp_path):
+    source = tmp_path / "source"
+    site.write_source(ROOT, source, teachers=False)
+    assert not re.search(r"\]\(/?blob/main|github\.com/fedsparse", text_of(read(source / "notebooks" / ALL[0].name)))
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\n[project.urls]\n', encoding="utf-8")
+    assert repository(tmp_path) == ""
+    node = read(ALL[0])
+    bare = with_launch_links(node, "00", "")
+    assert "Colab" not in bare.cells[0].source
+    assert not [c for c in bare.cells if c.id == "install"]
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
-    """The site, with every warning of Sphinx an error."""
+    """The students' site, with every warning of Sphinx an error."""
     return site.build(ROOT, tmp_path_factory.mktemp("built") / "site").parent
 
 
@@ -182,7 +244,7 @@ def test_the_site_has_notebooks_guides_settings_and_reference(built):
         for formula in re.findall(r"<math.*?</math>", page, re.S):
             assert "\\" not in formula, formula
     assert "target_bpp" in (built / "settings.html").read_text(encoding="utf-8")
-    assert "Plans" in (built / "teaching.html").read_text(encoding="utf-8")
+    no_secrets_in(built)
     reference = "".join(page.read_text(encoding="utf-8") for page in (built / "api").glob("*.html"))
     for name in (
         "fedsparse.federation.run",
@@ -192,7 +254,8 @@ def test_the_site_has_notebooks_guides_settings_and_reference(built):
         assert f'id="{name}"' in reference
     home = (built / "index.html").read_text(encoding="utf-8")
     for guide in (ROOT / "docs").glob("*.md"):
-        assert guide.stem == "index" or f'href="{guide.stem}.html"' in home, guide.name
+        if guide.name not in ("index.md", *copies.TEACHERS_ONLY):
+            assert f'href="{guide.stem}.html"' in home, guide.name
     assert all(f"notebooks/{notebook.stem}.html" in home for notebook in ALL)
 
 
@@ -222,7 +285,7 @@ def browser():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("page", ["index", "settings", "teaching", "notebooks/05_fedpm_vs_regularized", "api/2_wire"])
+@pytest.mark.parametrize("page", ["index", "settings", "notebooks/05_fedpm_vs_regularized", "api/2_wire"])
 def test_a_page_fits_a_phone_and_can_be_read_by_everybody(built, browser, page, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     view = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme=scheme)
@@ -272,9 +335,12 @@ def packed(tmp_path_factory, built) -> Path:
 
 @pytest.mark.slow
 def test_the_bundle_is_whole(packed):
-    for kind in ("student", "teacher"):
-        assert {p.name for p in (packed / kind).glob("*.ipynb")} == {n.name for n in ALL}
-    for name in ("site/index.html", "constraints.txt", "README.txt", "LICENSE", "data/results/rivals-digits.csv"):
+    assert {p.name for p in packed.iterdir()} == {
+        "student", "site", "wheels", "constraints.txt", "README.txt", "install.sh", "LICENSE", "LICENSE-text",
+    }  # fmt: skip
+    no_secrets_in(packed)
+    assert {p.name for p in (packed / "student" / "notebooks").glob("*.ipynb")} == {n.name for n in ALL}
+    for name in ("site/index.html", "student/data/results/rivals-digits.csv"):
         assert (packed / name).exists(), name
     assert not list(packed.glob("*-source")), "only what the class needs"
     (wheel,) = (packed / "wheels").glob("*.whl")
@@ -301,14 +367,18 @@ def test_copies_are_made_in_any_locale(tmp_path):
     call = [sys.executable, "-m", "fedsparse", "course", "copies", str(tmp_path)]
     done = subprocess.run(call, cwd=ROOT, env=ascii_locale, capture_output=True)
     assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "teacher").glob("*.ipynb"))) == len(ALL)
+    assert len(list((tmp_path / "teacher" / "notebooks").glob("*.ipynb"))) == len(ALL)
+    assert (tmp_path / "teacher" / "questions_qti.zip").exists()
+    for name in copies.TEACHERS_ONLY:
+        assert (tmp_path / "teacher" / "docs" / name).exists()
+    no_secrets_in(tmp_path / "student")
 
 
 def test_a_place_where_nothing_can_be_made_is_refused_in_one_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.chdir(ROOT)
     assert main(["course", "copies", str(tmp_path / "file")]) == 2
-    assert capsys.readouterr().err == f"fedsparse: cannot write {tmp_path}/file/student: Not a directory\n"
+    assert capsys.readouterr().err == f"fedsparse: cannot write {tmp_path}/file/student/notebooks: Not a directory\n"
     monkeypatch.chdir(tmp_path)
     for what in ("copies", "site", "bundle"):
         assert main(["course", what, "made"]) == 2

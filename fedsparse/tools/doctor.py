@@ -18,13 +18,15 @@ from fedsparse.tools.overrides import CommandLine
 
 NEEDED = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "constriction", "hydra-core", "joblib", "filelock")
 OPTIONAL = {
-    "notebooks": (
-        "jupyterlab", "ipykernel", "ipywidgets", "papermill", "nbformat", "nbclient", "matplotlib", "seaborn",
-    ),
     "flower": ("flwr", "ray"),
+    "notebooks": (
+        "jupyterlab", "ipykernel", "ipywidgets", "papermill", "nbformat", "nbclient", "nbconvert", "matplotlib",
+        "seaborn", "flwr",
+    ),
+    "grading": ("nbgrader",),
     "site": ("sphinx", "myst-nb", "furo", "latex2mathml"),
 }  # fmt: skip
-"""By extra: what only this part of fedsparse needs."""
+"""By extra: what only this part of fedsparse needs. Of two extras with a package, the first is the one to install."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -42,10 +44,10 @@ def main(argv: Sequence[str]) -> int:
     report(sys.version_info >= (3, 11), "python", f"{platform.python_version()} on {platform.platform()} (needs 3.11)")
     for name in NEEDED:
         report(*_package(name))
-    for extra, packages in OPTIONAL.items():
-        for name in packages:
-            ok, what, detail = _package(name)
-            report(ok or None, what, detail if ok else f"{detail}; needed for: pip install 'fedsparse[{extra}]'")
+    extras = {name: extra for extra, packages in reversed(OPTIONAL.items()) for name in packages}
+    for name in dict.fromkeys(name for packages in OPTIONAL.values() for name in packages):
+        ok, what, detail = _package(name)
+        report(ok or None, what, detail if ok else f"{detail}; needed for: pip install 'fedsparse[{extras[name]}]'")
     report(*_trains())
     here = Path(Experiment().out)
     report(_writable(here), "folder of runs", f"{here.resolve()}")

@@ -1,4 +1,7 @@
-"""The site: the notebooks as committed, the guides, and an API reference; Sphinx builds it without a network."""
+"""The site: the notebooks as committed, the guides, and an API reference; Sphinx builds it without a network.
+
+The students' edition has no solutions and no guides for teachers; the teachers' edition has both.
+"""
 
 import re
 import shutil
@@ -10,6 +13,7 @@ from pathlib import Path
 import nbformat
 
 from fedsparse.errors import RunError
+from fedsparse.tools.course.copies import TEACHERS_ONLY, student, without_dead_links
 from fedsparse.tools.notebooks.files import plain, read, repository
 from fedsparse.tools.notebooks.stamps import COMMAND_LINES
 
@@ -27,16 +31,15 @@ EXPLORER = "lambda_explorer.html"
 FRAME = f'<iframe class="explorer" src="../{EXPLORER}" title="The λ explorer"></iframe>'
 
 
-def build(root: Path, to: Path) -> Path:
-    """Build the site; returns its first page.
+def build(root: Path, to: Path, teachers: bool = False) -> Path:
+    """Build the site, the students' edition or the teachers'; returns its first page.
 
     Raises:
         RunError: Sphinx is not installed or warns; the error repeats its message.
     """
-    address = f"{repository(root)}/blob/main"
     with tempfile.TemporaryDirectory() as folder:  # what Sphinx and MyST-NB leave inside and beside a site stays in it
         source, doctrees, made = (Path(folder, name) for name in ("source", "doctrees", "site"))
-        _write_source(root, source, address)
+        write_source(root, source, teachers)
         call = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d", doctrees, source, made]
         done = subprocess.run(list(map(str, call)), capture_output=True, encoding="utf-8", errors="replace")
         if done.returncode:
@@ -59,17 +62,23 @@ def modules(root: Path, layer: str) -> list[str]:
     return sorted(".".join(f.relative_to(root).with_suffix("").parts).removesuffix(".__init__") for f in described)
 
 
-def _write_source(root: Path, source: Path, address: str) -> None:
-    """What Sphinx builds the site from; links to files that are no pages lead to the repository."""
-    shutil.copytree(root / "docs", source)
+def write_source(root: Path, source: Path, teachers: bool) -> None:
+    """Write what Sphinx builds an edition from.
+
+    Links to files that are no pages lead to the repository. While it has no address, only their words are left.
+    """
+    address = f"{repository(root)}/blob/main" if repository(root) else ""
+    shutil.copytree(root / "docs", source, ignore=shutil.ignore_patterns(*() if teachers else TEACHERS_ONLY))
     shutil.copytree(root / "figures", source / "figures")
     for guide in source.glob("*.md"):
         text = _opened(guide.read_text(encoding="utf-8"), "")
         text = re.sub(r"\]\(\.\./(notebooks|figures)/", r"](\1/", text)
+        if not teachers:
+            text = _without_guides_for_teachers(text)
         guide.write_text(_relinked(text, address), encoding="utf-8")
     (source / "notebooks").mkdir()
     for notebook in (root / "notebooks").glob("*.ipynb"):
-        nbformat.write(_page(notebook, address), source / "notebooks" / notebook.name)
+        nbformat.write(_page(notebook, address, teachers), source / "notebooks" / notebook.name)
     (source / "api").mkdir()
     for number, layer in enumerate(LAYERS):
         described = "".join(map(MODULE.format, modules(root, layer)))
@@ -77,9 +86,9 @@ def _write_source(root: Path, source: Path, address: str) -> None:
         (source / "api" / f"{number}_{layer}.md").write_text(page, encoding="utf-8")
 
 
-def _page(notebook: Path, address: str) -> nbformat.NotebookNode:
+def _page(notebook: Path, address: str, teachers: bool) -> nbformat.NotebookNode:
     """The notebook with its number in the title, tables that scroll by themselves, and the explorer as a page."""
-    node = plain(read(notebook))
+    node = plain(read(notebook)) if teachers else student(read(notebook))
     for cell in node.cells:
         if cell.cell_type == "markdown":
             cell.source = _relinked(_opened(cell.source, "../"), address)
@@ -99,4 +108,15 @@ def _opened(text: str, up: str) -> str:
 
 
 def _relinked(text: str, address: str) -> str:
+    if not address:
+        return without_dead_links(
+            text, lambda target: target.startswith("../") and not target.startswith("../figures/")
+        )
     return re.sub(r"\]\(\.\./(?!figures/)", f"]({address}/", text)
+
+
+def _without_guides_for_teachers(text: str) -> str:
+    """A guide without the rows of tables and the entries of contents that name them, and without links to them."""
+    names = "|".join(name.removesuffix(".md") for name in TEACHERS_ONLY)
+    text = re.sub(rf"^(?:\|.*\]\((?:{names})\.md\).*|(?:{names}))\n", "", text, flags=re.M)
+    return without_dead_links(text, lambda target: target.split("#")[0] in TEACHERS_ONLY)

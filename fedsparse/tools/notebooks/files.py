@@ -66,12 +66,15 @@ def terminal_output(node: nbformat.NotebookNode) -> str:
 
 
 def repository(root: Path) -> str:
-    """The project's address, from `[project.urls]` of pyproject.toml."""
-    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]["Repository"]
+    """The project's address, from `[project.urls]` of pyproject.toml; empty until somebody who owns it has set it."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return project.get("urls", {}).get("Repository", "")
 
 
 def with_launch_links(node: nbformat.NotebookNode, name: str, address: str) -> nbformat.NotebookNode:
     """A copy of the notebook with the links below its title and with the cell that installs, each once; no stamp.
+
+    Without an address it has neither.
 
     Raises:
         RunError: the first cell does not begin with an H1.
@@ -80,6 +83,8 @@ def with_launch_links(node: nbformat.NotebookNode, name: str, address: str) -> n
     title, line, rest = node.cells[0].source.partition("\n")
     if not title.startswith("# "):
         raise RunError(f"{name} does not begin with a title, as in '# Far below a bit'")
+    if not address:
+        return node
     links = LINKS.format(owner=address.removeprefix("https://github.com/"), name=name)
     node.cells[0].source = title + links + line + rest
     cell = nbformat.v4.new_code_cell(INSTALL.format(address=address), metadata={"tags": ["install"]}, id="install")
