@@ -76,7 +76,8 @@ def annotated_lines(named: Mapping[str, tuple], xlabel: str, ylabel: str, title:
 
 def _apart(x: Any, y: Any) -> tuple[list[float], list[float]]:
     """The points, with a NaN, which no line crosses, where x grows or shrinks more than threefold."""
-    xs, ys = [], []
+    xs: list[float] = []
+    ys: list[float] = []
     for a, b in zip(x, y, strict=True):
         if xs and not 1 / 3 <= a / xs[-1] <= 3:
             xs, ys = [*xs, a], [*ys, math.nan]
