@@ -17,9 +17,9 @@ def _masks(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return rng.integers(0, 2, shape).astype(np.uint8)
 
 
-def aggregation(rng: np.random.Generator) -> Inputs:
-    for clip in (0.0, 0.01, 0.3):
-        yield _masks(rng, 7, 40), clip
+def votes(rng: np.random.Generator) -> Inputs:
+    for clients in (1, 7, 30):
+        yield (rng.integers(0, clients + 1, 20) / clients).clip(0.01, 0.99).astype(np.float32), clients
 
 
 def magnitude_mask(rng: np.random.Generator) -> Inputs:
@@ -43,25 +43,20 @@ def masked_forward(rng: np.random.Generator) -> Inputs:
         yield *shapes, _masks(rng, outputs * inputs + outputs)
 
 
-def straight_through_gradient(rng: np.random.Generator) -> Inputs:
-    for n in (1, 5):
-        yield rng.normal(size=n), _masks(rng, n), rng.normal(size=n), rng.normal(size=n), rng.normal()
-
-
 def exact_gradient(rng: np.random.Generator) -> Inputs:
     for n in (2, 4):
         a = rng.normal(size=n)
         yield rng.normal(size=n), lambda m, a=a: float(np.dot(a, m) ** 2 + abs(np.sum(m) - 1))
 
 
-def beta_mode(rng: np.random.Generator) -> Inputs:
-    for prior in (1.0, 1.7, 5.0):
-        yield _masks(rng, 6, 12), prior
+def lag(rng: np.random.Generator) -> Inputs:
+    for rounds in (1, 8, 20, 33):
+        yield rounds, int(rng.integers(0, 17)) / 16, int(rng.integers(0, 17)) / 16
 
 
-def mean_variance(rng: np.random.Generator) -> Inputs:
-    for clients in (1, 3, 10):
-        yield (rng.random(clients),)
+def cohort_variance(rng: np.random.Generator) -> Inputs:
+    for clients, cohort in ((2, 1), (6, 6), (12, 5)):
+        yield rng.random(clients), cohort
 
 
 def partial_cohort(rng: np.random.Generator) -> Inputs:
@@ -70,29 +65,14 @@ def partial_cohort(rng: np.random.Generator) -> Inputs:
         yield rng.random(9), _masks(rng, 5, 9), rng.integers(1, 100, 5), some
 
 
-def conditional_entropy(rng: np.random.Generator) -> Inputs:
+def bits_saved(rng: np.random.Generator) -> Inputs:
     for contexts in (1, 3, 8):
-        yield _masks(rng, 200), rng.integers(0, contexts, 200) * 2
+        yield _masks(rng, 200), rng.integers(0, contexts, 200) * 2, int(rng.integers(0, 40))
 
 
 def interval(rng: np.random.Generator) -> Inputs:
     for length in (1, 6, 12):
         yield rng.integers(0, 2, length).tolist(), rng.choice([0.125, 0.375, 0.75])
-
-
-def pooled_entropy(rng: np.random.Generator) -> Inputs:
-    for share in (0.0, 0.03, 0.6, 1.0):
-        yield ((rng.random(500) < share).astype(np.uint8),)
-
-
-def regularizer_gradient(rng: np.random.Generator) -> Inputs:
-    for n in (1, 30):
-        yield rng.normal(scale=3, size=n), rng.uniform(0.1, 20)
-
-
-def dominated_share(rng: np.random.Generator) -> Inputs:
-    for steps in (1, 4):
-        yield rng.normal(scale=0.01, size=(steps, 50)), rng.random(50), rng.uniform(1, 5)
 
 
 def knee(rng: np.random.Generator) -> Inputs:
@@ -101,14 +81,9 @@ def knee(rng: np.random.Generator) -> Inputs:
         yield lams, 0.95 - 0.01 * lams[:, None] + rng.normal(scale=0.01, size=(5, 4)), tolerance
 
 
-def dual_ascent(rng: np.random.Generator) -> Inputs:
-    for lam in (0.0, 0.02, 4.0):
-        yield lam, rng.uniform(0.01, 1), rng.uniform(0.05, 0.5)
-
-
-def skew(rng: np.random.Generator) -> Inputs:
-    for clients in (1, 4):
-        yield (rng.integers(1, 50, (clients, 6)),)
+def step_left(rng: np.random.Generator) -> Inputs:
+    for n in (1000, 20_000_000):
+        yield rng.uniform(0.1, 20), n, rng.uniform(0.01, 0.99), 10.0 ** -rng.uniform(6, 9)
 
 
 def owners(rng: np.random.Generator) -> Inputs:
@@ -137,14 +112,15 @@ def megabytes_to(rng: np.random.Generator) -> Inputs:
         yield _history(rng), target
 
 
-def break_even(rng: np.random.Generator) -> Inputs:
+def lead_changes(rng: np.random.Generator) -> Inputs:
     for _ in range(6):
-        yield rng.integers(1, 9, 7), rng.integers(1, 9, 7)
+        first, second = rng.integers(1, 9, 7), rng.integers(1, 9, 7)
+        yield first, second
 
 
-def importance_weights(rng: np.random.Generator) -> Inputs:
-    for candidates in (1, 6):
-        yield rng.uniform(0.05, 0.95, 8), rng.uniform(0.05, 0.95, 8), _masks(rng, candidates, 8)
+def chance_of_a_one(rng: np.random.Generator) -> Inputs:
+    for candidates in (1, 3, 20):
+        yield rng.uniform(0.05, 0.95), rng.uniform(0.05, 0.95), candidates
 
 
 def number_cost(rng: np.random.Generator) -> Inputs:
@@ -157,9 +133,14 @@ def rebuilt_theta(rng: np.random.Generator) -> Inputs:
         yield _masks(rng, 4, 5, 10), rng.integers(1, 6, 4), rng.integers(1, 9, 4), clip
 
 
-def subset_sum(rng: np.random.Generator) -> Inputs:
-    for n in (1, 7):
-        yield rng.uniform(-1, 1, n), rng.uniform(-2, 2)
+def fewest_kept(rng: np.random.Generator) -> Inputs:
+    for error in (0.3, 0.02, 1e-5):
+        yield rng.uniform(-1, 1, 8), rng.uniform(-1, 1), error
+
+
+def least_numbers(rng: np.random.Generator) -> Inputs:
+    for density in (1.0, 0.5, 0.25):
+        yield 2.0 ** -rng.uniform(2, 9), density
 
 
 def living(rng: np.random.Generator) -> Inputs:
