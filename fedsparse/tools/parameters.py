@@ -17,7 +17,7 @@ from fedsparse.setting import nearest
 
 WRITTEN = ("out", "figures")
 """Parameters that name the folders into which a notebook writes,"""
-READ = ("results", "data_root")
+READ = ("results", "data_root", "networks")
 """and those from which it reads."""
 REPOSITORY = Path(fedsparse.__file__).parents[1]
 

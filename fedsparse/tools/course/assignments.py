@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 
-from fedsparse.tools.course.copies import LICENSES, student, without_dead_links
+from fedsparse.tools.course.copies import KEPT, LICENSES, student, without_dead_links
 from fedsparse.tools.course.exercises import Exercise, exercises
 from fedsparse.tools.course.grading import HIDDEN, needed
 from fedsparse.tools.notebooks.files import read, tagged
@@ -87,7 +87,8 @@ def write_assignments(root: Path, to: Path) -> Path:
         node = read(notebook)
         made = assignment(node, exercises(node, notebook.stem), (root / HIDDEN).read_text(encoding="utf-8"))
         nbformat.write(made, folder / notebook.name)
-        shutil.copytree(root / "data" / "results", folder / "data" / "results", dirs_exist_ok=True)
+        for kept in KEPT:
+            shutil.copytree(root / kept, folder / kept, dirs_exist_ok=True)
         for file in LICENSES:
             shutil.copyfile(root / file, folder / file)
     (to / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")

@@ -19,6 +19,8 @@ from fedsparse.tools.notebooks.files import plain, read
 TEACHERS_ONLY = ("exam.md", "teaching.md")
 """Guides in docs/ that have answers in them."""
 LICENSES = ("LICENSE", "LICENSE-text")
+KEPT = ("data/results", "data/networks")
+"""What the notebooks read."""
 LINK = re.compile(r"(!?)\[([^\[\]]*)\]\((?!https?:|#)([^()\s]+)\)")
 NOTICE = re.compile(r"^\*\*What to notice\.\*\*(?: |\n+(?=- ))(.*?)(?=\n\n(?!- )|\Z)", re.S | re.M)
 """What tells the result of a cell: a paragraph, or a list."""
@@ -126,7 +128,8 @@ def _write(root: Path, to: Path, copy: Callable[[Path], nbformat.NotebookNode]) 
             if cell.cell_type == "markdown":
                 linked |= {target.split("#")[0] for _, _, target in LINK.findall(cell.source)}
         nbformat.write(node, to / "notebooks" / notebook.name)
-    shutil.copytree(root / "data" / "results", to / "data" / "results", dirs_exist_ok=True)
+    for kept in KEPT:
+        shutil.copytree(root / kept, to / kept, dirs_exist_ok=True)
     for file in LICENSES:
         shutil.copyfile(root / file, to / file)
     for path in sorted(target.removeprefix("../") for target in linked if target.startswith("../")):
