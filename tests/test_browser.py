@@ -187,14 +187,20 @@ def test_the_explorer_in_jupyterlab(page, lab):
     no_errors(page)
 
 
-def test_a_lambda_is_trained_by_keyboard_and_its_progress_seen(page, lab):
+def ready_to_train(page, lab, rounds):
+    """The explorer at a λ between two of the sweep, and its buttons: train, with so many rounds, and stop."""
     address, folder = lab
-    write_notebook(folder, "training.ipynb", ROUNDS.format(rounds=5))
-    open_notebook(page, address, "training.ipynb")
+    write_notebook(folder, f"{rounds}_rounds.ipynb", ROUNDS.format(rounds=rounds))
+    open_notebook(page, address, f"{rounds}_rounds.ipynb")
     run_cells(page, 1, 1)
     type_lam(page, "4.5")
-    button = page.get_by_role("button", name="train this λ now")
+    button, stop = (page.get_by_role("button", name=name, exact=True) for name in ("train this λ now", "stop"))
     sync.expect(button).to_be_enabled()
+    return button, stop
+
+
+def test_a_lambda_is_trained_by_keyboard_and_its_progress_seen(page, lab):
+    button, stop = ready_to_train(page, lab, rounds=5)
     page.evaluate("""() => {
       window.seen = [];
       new MutationObserver(() => document.querySelectorAll(".jp-OutputArea progress").forEach(
@@ -208,7 +214,7 @@ def test_a_lambda_is_trained_by_keyboard_and_its_progress_seen(page, lab):
     sync.expect(page.locator(".fedsparse-table [aria-current] th")).to_have_text("4.5")
     sync.expect(page.locator(".fedsparse-table tbody tr")).to_have_count(len(SWEEP.lams) + 1)
     sync.expect(button).to_be_disabled()
-    sync.expect(page.get_by_role("button", name="stop", exact=True)).to_be_disabled()
+    sync.expect(stop).to_be_disabled()
     seen = page.evaluate("window.seen")
     assert {f"λ = 4.5: round {done} of 5" for done in range(6)} <= set(seen), "a step of the bar for every round"
     picture(page, "jupyterlab_trained")
@@ -222,13 +228,7 @@ def test_a_lambda_is_trained_by_keyboard_and_its_progress_seen(page, lab):
 
 
 def test_a_training_is_stopped_while_lam_moves(page, lab):
-    address, folder = lab
-    write_notebook(folder, "stopping.ipynb", ROUNDS.format(rounds=5000))
-    open_notebook(page, address, "stopping.ipynb")
-    run_cells(page, 1, 1)
-    type_lam(page, "4.5")
-    button, stop = (page.get_by_role("button", name=name, exact=True) for name in ("train this λ now", "stop"))
-    sync.expect(button).to_be_enabled()
+    button, stop = ready_to_train(page, lab, rounds=5000)
     button.focus()
     page.keyboard.press("Enter")
     sync.expect(page.get_by_text("seconds left")).to_be_visible()

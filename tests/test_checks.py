@@ -58,12 +58,12 @@ def forward(x, weight, bias, mask):
 def promises(weights=(0.5, -0.4, 0.3, -0.2), mask=(1, 1, 0, 0), copies=True, compare=np.array_equal):
     """A test of a training function, with these choices."""
 
-    def test(train):
+    def holds(train):
         w, m = np.array(weights), np.array(mask)
         after, used = train(w.copy(), m.copy()) if copies else train(w, m)
         return compare(after, w) and compare(used, w * m)
 
-    return test
+    return holds
 
 
 def gradient(s, loss, law=None):

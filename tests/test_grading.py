@@ -16,7 +16,6 @@ from fedsparse.__main__ import main
 from fedsparse.teaching import checks
 from fedsparse.tools.course import assignments, copies, grading, worker
 from fedsparse.tools.course.exercises import exercises
-from fedsparse.tools.course.verdict import passes, verdict
 from fedsparse.tools.notebooks.files import read
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +25,10 @@ EVERY = [exercise for asked in COURSE.values() for exercise in asked]
 HIDDEN = str(ROOT / grading.HIDDEN)
 TICKETS = next(notebook for notebook in ALL if notebook.stem.startswith("01_"))
 unix = pytest.mark.skipif(os.name != "posix", reason="limits of processes are those of Unix")
+
+
+def passes(check, answer):
+    return checks.verdict(getattr(checks, check), answer).passed
 
 
 def solved(exercise) -> object:
@@ -233,7 +236,7 @@ def test_the_hidden_tests_of_an_assignment_accept_the_solution_and_nothing_else(
 def test_a_hidden_input_is_missed_by_one_who_knows_the_cases_of_the_check():
     exercise = next(e for e in EVERY if worker.hidden_inputs(HIDDEN, e.check, 1))
     answers: list = []
-    verdict(exercise.check, worker.recorded(solved(exercise), answers))
+    passes(exercise.check, worker.recorded(solved(exercise), answers))
     known = {"answers": answers, "hidden": []}
     assert "hidden input 1" in grading._wrong(exercise, known, Path(HIDDEN), 1)
     assert "cannot be read" in grading._wrong(exercise, {"answers": [3]}, Path(HIDDEN), 1)

@@ -4,7 +4,6 @@ An exercise becomes a cell to be solved, with the solution between nbgrader's ma
 the check, and between further markers what students do not get, the hidden inputs.
 """
 
-import re
 import shutil
 import textwrap
 from pathlib import Path
@@ -15,7 +14,7 @@ import nbformat
 from fedsparse.tools.course.copies import KEPT, LICENSES, student, without_dead_links
 from fedsparse.tools.course.exercises import Exercise, exercises
 from fedsparse.tools.course.grading import HIDDEN, needed
-from fedsparse.tools.notebooks.files import read, tagged
+from fedsparse.tools.notebooks.files import read
 
 CONFIG = """# The course for nbgrader: call it in this folder.
 #     nbgrader generate_assignment 00
@@ -27,9 +26,8 @@ c.ExecutePreprocessor.timeout = 1800  # seconds: what a cell may train
 """
 TEST = """checks.{check}({answer});
 ### BEGIN HIDDEN TESTS
-from fedsparse.tools.course.verdict import verdict
-
-assert not verdict("{check}", {answer}), verdict("{check}", {answer})
+found = checks.verdict(checks.{check}, {answer})
+assert found.passed, found.line
 {hidden}### END HIDDEN TESTS"""
 HIDDEN_TEST = """
 
@@ -74,8 +72,6 @@ def assignment(node: nbformat.NotebookNode, asked: list[Exercise], hidden: str) 
         exercise = by_cell.get(cell.id)
         cells += [cell] if exercise is None else _graded(exercise, needed(inputs, exercise.check))
     node.cells = cells
-    for cell in tagged(node, "parameters"):  # an assignment has its data in its own folder
-        cell.source = re.sub(r'"\.\./', '"', cell.source)
     return node
 
 

@@ -27,8 +27,8 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from fedsparse.errors import RunError
 from fedsparse.run_folder import write_whole
+from fedsparse.teaching import checks
 from fedsparse.tools.course.exercises import Exercise, exercises
-from fedsparse.tools.course.verdict import verdict
 from fedsparse.tools.course.worker import hidden_inputs, replayed
 from fedsparse.tools.notebooks.files import read
 
@@ -168,8 +168,9 @@ def _wrong(exercise: Exercise, run: dict[str, Any], hidden: Path, seed: int) -> 
     if "failed" in run:
         return str(run["failed"])
     try:
-        if said := verdict(exercise.check, replayed(exercise.answer, run["answers"])):
-            return said
+        found = checks.verdict(getattr(checks, exercise.check), replayed(exercise.answer, run["answers"]))
+        if not found.passed:
+            return found.line
         answer = replayed(exercise.answer, run["hidden"])
     except Exception as error:  # a submission may have written what no worker writes
         return f"its answers cannot be read ({type(error).__name__})"

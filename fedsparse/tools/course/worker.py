@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fedsparse.teaching import checks
 from fedsparse.tools.course import guard
-from fedsparse.tools.course.verdict import verdict
 
 
 def encoded(value: Any) -> Any:
@@ -63,7 +63,7 @@ def recorded(function: Callable[..., Any], answers: list[Any]) -> Callable[..., 
 def ask(check: str, answer: Any, answers: list[Any]) -> None:
     """Let a check call an answer and add what it gives to `answers`; an answer that is no function is added itself."""
     if callable(answer):
-        verdict(check, recorded(answer, answers))
+        checks.verdict(getattr(checks, check), recorded(answer, answers))
     else:
         answers.append({"value": encoded(answer)})
 
