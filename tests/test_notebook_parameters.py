@@ -65,6 +65,16 @@ def test_what_is_given_or_set_by_hand_is_seen_from_the_working_directory(tmp_pat
         assert (names["out"], names["results"], names["data_root"]) == ("by/hand", "kept", "../data")
 
 
+def test_folders_are_found_in_a_kernel_that_keeps_no_history(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "data/results").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "notebooks")
+    names = {"out": "runs/05", "results": "data/results", "figures": object(), "figure": "a", "data_root": "/data"}
+    for _ in range(2):
+        assert not prepare([""], names)
+        assert (names["out"], names["results"], names["data_root"]) == ("../runs/05", "../data/results", "/data")
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

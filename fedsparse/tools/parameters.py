@@ -52,13 +52,17 @@ def prepare(cells: Sequence[str], names: MutableMapping[str, Any]) -> dict[str, 
     known, given = _declared_and_given(cells)
     found = checked({name: names[name] for name in given}, known, "this notebook")
     home = Path(".." if Path.cwd().name == "notebooks" else ".")
-    for name in {*WRITTEN, *READ} & set(known) - set(found):
-        if names[name] == known[name]:  # else it was set by hand, or found before
-            places = [Path(), Path(".."), REPOSITORY] if name in READ else []
-            there = [place / known[name] for place in places if (place / known[name]).is_dir()]
-            found[name] = str((there or [home / known[name]])[0])
+    for name in {*WRITTEN, *READ} & set(names) - set(found):
+        folder = names[name]  # `known` is empty where a kernel keeps no history, as under nbval
+        if not isinstance(folder, str) or known.get(name, folder) != folder:
+            continue  # another variable, or set by hand, or found before
+        if Path(folder).is_absolute() or folder.startswith(".."):
+            continue
+        places = [Path(), Path(".."), REPOSITORY] if name in READ else []
+        there = [place / folder for place in places if (place / folder).is_dir()]
+        found[name] = str((there or [home / folder])[0])
     names.update(found)
-    if "results" in known and not Path(names["results"]).is_dir():
+    if isinstance(names.get("results"), str) and not Path(names["results"]).is_dir():
         raise SettingError(f"no stored results in {names['results']!r}: let results name the repository's data/results")
     return {n: found[n] for n in given if n not in (*WRITTEN, *READ) and found[n] != known[n]}
 
