@@ -98,9 +98,15 @@ STUDIES = {
     "lambda-digits": Study(
         "What does λ save, and where does the mask collapse?",
         DEMO,
-        (_each("lam", (0.0, 0.3, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 13.0, 20.0)),),
+        (_each("lam", (0.0, 0.3, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0, 20.0)),),
         seeds=3,
         explored=True,
+    ),
+    "regularizers-digits": Study(
+        "Which regularizer sends fewest bytes at which accuracy?",
+        DEMO,
+        (_each("regularizer", ("sparsity", "entropy", "kl")), _each("lam", (0.3, 1.0, 3.0, 10.0, 30.0))),
+        seeds=3,
     ),
     "schedules-digits": Study(
         "Which λ is safe: constant, or adaptive at the server or at the clients?",
