@@ -194,6 +194,12 @@ STUDIES = {
         ),
         seeds=3,
     ),
+    "top-mask-digits": Study(
+        "Top-mask on non-IID clients: how far do its scores move in a round?",
+        SKEWED | {"algorithm": "top_mask"},
+        ({"iid": {}, "2 classes": TWO}, _each("lr", (0.3, 0.1, 0.03, 0.01))),
+        seeds=5,
+    ),
     "sizes-digits": Study(
         "Clients of unequal sizes with two classes each: how should votes be counted?",
         SKEWED | TWO | {"size_skew": 1.5},
