@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 import pytest
 
-from fedsparse import SettingError, run
+from fedsparse import DataError, SettingError, run
 from fedsparse.analysis import plots
 from fedsparse.analysis.sweeps import tidy
 
@@ -159,6 +159,21 @@ def test_a_round_shows_all_four_steps_and_every_client_of_each_method():
         assert [said.count(f"client {k}") for k in range(4)] == [1, 1, 1, 0]
         assert [said.count(words[step]) for step in words] == [1, 3, 1, 1]
         assert len(axes.images) == 6
+
+
+def test_arrows_keep_their_component_along_the_mean_and_say_what_is_common():
+    steps = np.array([[3.0, 1.0, 0.0, 0.0], [3.0, -1.0, 0.0, 0.0], [3.0, 0.0, 2.0, 0.0], [3.0, 0.0, -2.0, 0.0]])
+    (axes,) = plots.arrows({"four": steps}).axes
+    scale = np.sqrt(9 + (1 + 1 + 4 + 4) / 4)
+    *each, mean = [a.xy for a in axes.texts]
+    assert np.allclose(mean, (3 / scale, 0))
+    assert np.allclose([x for x, _ in each], 3 / scale)
+    assert np.allclose(sorted(abs(y) for _, y in each), [0, 0, 2 / scale, 2 / scale]), (
+        "the third direction spreads most"
+    )
+    assert axes.get_title().endswith(f"common share {9 / scale**2:.2f}")
+    with pytest.raises(DataError, match=r"^none: the steps of the clients cancel"):
+        plots.arrows({"none": np.array([[1.0, 0.0], [-1.0, 0.0]])})
 
 
 def test_a_race_is_won_by_the_smallest_quotient():

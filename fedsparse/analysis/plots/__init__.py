@@ -4,13 +4,13 @@ from fedsparse.analysis.plots.diagrams import one_round, race
 from fedsparse.analysis.plots.lines import annotated_lines, cost_to_target, curves, lines, log_lines, spread
 from fedsparse.analysis.plots.page import adopt, bound, png, save, show, show_only, slide
 from fedsparse.analysis.plots.pictures import (
+    arrows,
     heat_maps,
     images,
     label_counts,
     partitions,
     probabilities,
     small_multiples,
-    stacked,
 )
 from fedsparse.analysis.plots.runs import (
     against_share,
@@ -25,8 +25,8 @@ from fedsparse.analysis.plots.style import LABELS, in_words
 from fedsparse.analysis.plots.wire import intervals, message_map
 
 __all__ = [
-    "LABELS", "adopt", "against_share", "annotated_lines", "bound", "by_lam", "by_round", "communication_cost",
-    "cost_to_target", "curves", "frontier", "heat_maps", "images", "in_words", "intervals", "label_counts", "lines",
-    "log_lines", "message_map", "one_round", "partitions", "png", "points", "probabilities", "race", "save",
-    "show", "show_only", "slide", "small_multiples", "spread", "stacked", "tradeoff",
+    "LABELS", "adopt", "against_share", "annotated_lines", "arrows", "bound", "by_lam", "by_round",
+    "communication_cost", "cost_to_target", "curves", "frontier", "heat_maps", "images", "in_words", "intervals",
+    "label_counts", "lines", "log_lines", "message_map", "one_round", "partitions", "png", "points",
+    "probabilities", "race", "save", "show", "show_only", "slide", "small_multiples", "spread", "tradeoff",
 ]  # fmt: skip

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Circle, Rectangle
 
-from fedsparse.analysis.plots.style import OKABE_ITO, common_legend, panels
+from fedsparse.analysis.plots.style import OKABE_ITO, panels
+from fedsparse.errors import DataError
 
 
 def probabilities(thetas: Mapping[str, Any], title: str = "") -> Figure:
@@ -111,20 +112,30 @@ def _bubbles(axes: Any, counts: Any, inches: float) -> None:
     axes.set_axisbelow(True)
 
 
-def stacked(
-    charts: Mapping[str, Mapping[str, Sequence[float]]], parts: Sequence[str], ylabel: str, title: str = ""
-) -> Figure:
-    """One panel per name, with stacked bars: a bar's name, and the heights of its parts."""
-    figure, row = panels(len(charts), 2.5 * len(charts) + 0.6, 3.4, title, grid="y", sharey=True)
-    for axes, (name, bars) in zip(row, charts.items(), strict=True):
-        below = np.zeros(len(bars))
-        heights = np.transpose(list(bars.values()))
-        for part, height, colour, hatch in zip(parts, heights, OKABE_ITO, ("", "//", "..", "xx"), strict=False):
-            look = {"color": colour, "hatch": hatch, "edgecolor": "white", "width": 0.7}
-            axes.bar(list(bars), height, bottom=below, label=part, **look)
-            below += height
-        axes.set_title(name, fontsize="medium")
-        axes.set_axisbelow(True)
-    row[0].set_ylabel(ylabel)
-    common_legend(figure, "outside lower center", ncols=len(parts))
+def arrows(charts: Mapping[str, Any], title: str = "") -> Figure:
+    """One panel per name: the steps of clients, (clients, n), as arrows in a plane, and their mean as a thick one.
+
+    To the right is the mean step, and upwards the direction in which clients differ most from each other. The circle
+    has the length of a step, the root of the mean square: an arrow that ends within it points out of the plane.
+
+    Raises:
+        DataError: nobody moved, or the mean step of all clients is zero.
+    """
+    figure, row = panels(len(charts), 3.3 * len(charts), 3.9, title, grid="", sharey=True)
+    for axes, (name, steps) in zip(row, charts.items(), strict=True):
+        mean, scale = np.mean(steps, axis=0), np.sqrt(np.mean(np.sum(np.square(steps), axis=1)))
+        if not (length := np.linalg.norm(mean)):
+            raise DataError(f"{name}: the steps of the clients cancel, so their mean has no direction")
+        along = steps @ mean / length
+        aside, *_ = np.linalg.svd(steps - np.outer(along, mean / length), full_matrices=False)[2]
+        looks: dict[str, Any] = {"xytext": (0, 0), "annotation_clip": False}
+        for x, y in zip(along / scale, steps @ aside / scale, strict=True):
+            axes.annotate("", (x, y), arrowprops={"arrowstyle": "->", "color": OKABE_ITO[0], "alpha": 0.7}, **looks)
+        thick = {"arrowstyle": "-|>", "color": OKABE_ITO[1], "linewidth": 3.5}
+        axes.annotate("", (length / scale, 0), arrowprops=thick, **looks)
+        axes.add_patch(Circle((0, 0), 1, fill=False, linestyle=":", color="black"))
+        share = (length / scale) ** 2
+        axes.set(title=f"{name}\ncommon share {share:.2f}", xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), aspect="equal")
+        axes.set(xlabel="along the mean step", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
+    row[0].set_ylabel("where clients differ most")
     return figure
