@@ -125,8 +125,8 @@ def _finish(notebook: Path, folder: Path, given: dict[str, Any], timeout: int) -
 def refresh(notebook: Path) -> None:
     """Execute a notebook in place, and keep nothing in it that varies from run to run.
 
-    Outputs that no tag names as the same on every processor are tagged for `pytest --nbval` as not to be compared. Cells
-    whose code the site folds are folded in JupyterLab too.
+    Outputs that no tag names as the same on every processor are tagged for `pytest --nbval` as not to be compared, and
+    JupyterLab folds the code that the site folds.
     It runs in a temporary folder: no run of earlier code is found there and taken for a result of today's. The data are
     those beside the notebook's folder; its figures are copied there when all cells are done.
 
