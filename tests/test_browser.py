@@ -283,10 +283,13 @@ def test_the_page_by_itself(browser, tmp_path, size, dark):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "place", "the slider is the first thing that Tab reaches"
     page.keyboard.press("Home")
+    names = view.landmarks(SWEEP)
+    assert page.locator("#named option").evaluate_all("all => all.map(one => lams[one.value])") == list(names)
     for lam in SWEEP.lams:
         sync.expect(caption).to_have_text(explorer.frame(lam, SWEEP).caption)
         assert number.input_value() == f"{lam:g}"
-        assert slider.get_attribute("aria-valuetext") == f"λ = {lam:g}"
+        assert slider.get_attribute("aria-valuetext") == f"λ = {lam:g}" + (f", {names[lam]}" if lam in names else "")
+        assert page.locator("#by-lam .name").all_text_contents() == [*names.values()] * 2
         assert page.url.endswith(f"#lam={lam:g}")
         sync.expect(page.locator("tr[aria-current] th")).to_have_text(f"{lam:g}")
         assert page.locator("#by-lam svg, #by-round svg").count() == 5

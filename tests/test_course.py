@@ -170,6 +170,10 @@ def test_only_the_teachers_edition_of_the_site_has_solutions_and_answers(tmp_pat
         page = read(source / "notebooks" / notebook.name)
         assert ("Solution</summary>" in text_of(page)) == teachers
         assert any(cell.get("outputs") for cell in page.cells), "outputs are for both"
+        targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text_of(page))
+        assert "../notation.md" in targets, "the guides are pages of the site"
+        for target in targets:
+            assert (source / "notebooks" / target).exists(), f"{notebook.name}: {target}"
     for guide in source.glob("*.md"):
         for target in re.findall(r"\]\(([^)#\s]+\.md)", guide.read_text(encoding="utf-8")):
             assert target.startswith("http") or (source / target).exists(), f"{guide.name}: {target}"
@@ -238,6 +242,7 @@ def test_the_site_has_notebooks_guides_settings_and_reference(built):
     for notebook in ALL:
         page = (built / "notebooks" / f"{notebook.stem}.html").read_text(encoding="utf-8")
         assert page.count("<h1") == 1
+        assert 'href="../notation.html"' in page
         assert "%pip" not in page
         assert "colab.research" not in page
         assert all(re.search(r'alt="[^"]', tag) for tag in re.findall(r"<img[^>]*>", page))

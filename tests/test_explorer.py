@@ -72,6 +72,25 @@ def test_the_ends_of_the_sweep():
         explorer.frame(4.5, SWEEP)
 
 
+def test_the_knee_and_the_collapse_are_marked_where_they_are():
+    means = {p.lam: np.mean(p.accuracies["accuracy"]) for p in SWEEP.points}
+    named = {name: lam for lam, name in view.landmarks(SWEEP).items()}
+    knee, after = named["knee"], SWEEP.lams[SWEEP.lams.index(named["knee"]) + 1]
+    assert all(means[lam] >= means[0] - 0.01 for lam in SWEEP.lams if lam <= knee)
+    assert means[after] < means[0] - 0.01
+    assert [explorer.collapsed(p, SWEEP) for p in SWEEP.points] == [lam >= named["collapse"] for lam in SWEEP.lams]
+    for chart, _ in view.charts(SWEEP.points[0], SWEEP)[:2]:
+        lines = [line.get_xdata()[0] for line in chart.axes[0].lines if line.get_linestyle() == ":"]
+        assert lines == [np.log1p(named["knee"]), np.log1p(named["collapse"])]
+        assert [text.get_text() for text in chart.axes[0].texts][-2:] == ["knee", "collapse"]
+    assert [p.lam for p in SWEEP.points if "This is the knee" in view.caption(p, SWEEP)] == [knee]
+    assert {p["name"]: p["lam"] for p in page.content(SWEEP)["points"] if p["name"]} == named
+    options = [label for label, _ in widget.Explorer(SWEEP, 3.0).slider.options if " " in label]
+    assert options == [f"{knee:g} knee", f"{named['collapse']:g} collapse"]
+    works = replace(SWEEP, points=SWEEP.points[: SWEEP.lams.index(knee) + 1])
+    assert view.landmarks(works) == {}, "where nothing falls there is no knee"
+
+
 def test_a_convolution_is_shown_kernel_by_kernel():
     mask = np.arange(2 * 3 * 2 * 2 + 2)  # two biases at the end are not shown
     rows = [[0, 1, 4, 5, 8, 9], [2, 3, 6, 7, 10, 11], [12, 13, 16, 17, 20, 21], [14, 15, 18, 19, 22, 23]]

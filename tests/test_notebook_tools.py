@@ -229,15 +229,16 @@ def test_a_refresh_replaces_the_notebook_whole_or_not_at_all(division, tmp_path,
         " parameters={})"
     )
     exact = ("nbval-check-output", "2 * by")
-    write(division, ("parameters", "by: int = 2"), ("", figure), exact, ("results", "6 / by"))
+    write(division, ("parameters", "by: int = 2"), ("hide-input", figure), exact, ("results", "6 / by"))
     call = ["notebook", "division", "--in-place"]
     assert main(call) == 0
     assert "never refreshed" in capsys.readouterr().out
     node = read(division)
     assert set(node.metadata) == {"kernelspec", "language_info", "fedsparse"}
     ignored = "nbval-ignore-output"
+    folded = {"jupyter": {"source_hidden": True}, "tags": ["hide-input", ignored]}
     assert [dict(c.metadata) for c in node.cells[2:]] == [
-        {"tags": ["parameters"]}, {"tags": [ignored]}, {"tags": ["nbval-check-output"]}, {"tags": ["results", ignored]},
+        {"tags": ["parameters"]}, folded, {"tags": ["nbval-check-output"]}, {"tags": ["results", ignored]},
     ]  # fmt: skip
     assert node.cells[-1].outputs[0].data["text/plain"] == "3.0"
     made, before = tmp_path / "figures" / "made.png", division.read_bytes()

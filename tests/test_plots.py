@@ -176,6 +176,19 @@ def test_arrows_keep_their_component_along_the_mean_and_say_what_is_common():
         plots.arrows({"none": np.array([[1.0, 0.0], [-1.0, 0.0]])})
 
 
+def test_a_pruned_weight_is_dotted_and_a_ticket_has_the_first_values():
+    first, trained, mask = [0.3, -0.2, 0.6], [0.4, -0.9, 0.1], [0, 1, 1]
+    (axes,) = plots.train_prune_rewind(first, trained, mask).axes
+    numbers = [text.get_text() for text in axes.texts if text.get_text().strip("−.0123456789") == "" != text.get_text()]
+    assert numbers == ["0.3", "−0.2", "0.6", "0.4", "−0.9", "0.1", "0", "−0.9", "0.1", "0", "−0.2", "0.6"]
+    drawn = [line.get_linestyle() for line in axes.lines]
+    assert drawn[:12] == ["-", "--", "-", "-", "--", "-", ":", "--", "-", ":", "--", "-"]
+    widths = [line.get_linewidth() for line in axes.lines]
+    assert widths[4] > widths[1], "training made this weight larger"
+    said = "\n".join(text.get_text() for text in axes.texts)
+    assert all(said.count(step) == 1 for step in ("first weights", "trained", "pruned", "rewound", "again"))
+
+
 def test_a_race_is_won_by_the_smallest_quotient():
     figure = plots.race([1.0, 2.0, 3.0], [0.5, 8.0, 1.0])
     (axes,) = figure.axes

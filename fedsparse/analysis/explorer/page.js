@@ -21,10 +21,20 @@ function refusal(lam, i) {
   return `${start}; the nearest one is shown, ${lams[i]}.`;
 }
 
+// How a λ is read out: with its name, if it has one.
+function spoken(i) {
+  return `λ = ${lams[i]}${points[i].name ? `, ${points[i].name}` : ""}`;
+}
+
 function marks(drawing, x) {
   const line = (i, look) => drawing.append(svg("line", {class: look, x1: x(LOGS[i]), x2: x(LOGS[i]), y1: TOP, y2: HEIGHT - BOTTOM}));
   line(shown.at, "here");
   if (shown.beside !== null) line(shown.beside, "there");
+  points.forEach(({name}, i) => {
+    if (!name) return;
+    line(i, "named");
+    drawing.append(svg("text", {class: "name", x: x(LOGS[i]) - 4, y: TOP + 10, "text-anchor": "end"}, name));
+  });
   points.forEach((point, i) => {
     if (!point.collapsed || i === 0 || points[i - 1].collapsed) return;
     const [left, right] = [x(LOGS[i - 1]) + 6, x(LOGS[i]) - 6];
@@ -160,12 +170,12 @@ function draw() {
   try {
     $("charts").hidden = false;
     $("place").value = shown.at;
-    $("place").setAttribute("aria-valuetext", `λ = ${lams[shown.at]}`);
+    $("place").setAttribute("aria-valuetext", spoken(shown.at));
     $("number").value = lams[shown.at];
     $("compare").checked = !($("beside").hidden = $("caption-beside").hidden = shown.beside === null);
     if (shown.beside !== null) {
       $("beside").value = shown.beside;
-      $("beside").setAttribute("aria-valuetext", `second λ = ${lams[shown.beside]}`);
+      $("beside").setAttribute("aria-valuetext", `second ${spoken(shown.beside)}`);
       $("caption-beside").textContent = points[shown.beside].caption;
     }
     rows.forEach((row, i) => i === shown.at ? row.setAttribute("aria-current", "true") : row.removeAttribute("aria-current"));
@@ -231,6 +241,7 @@ function play() {
   playing = setInterval(() => shown.round < points[shown.at].rounds.round.length - 1 ? go({round: shown.round + 1}) : stop(), 250);
 }
 
+$("named").append(...points.flatMap(({name}, i) => name ? [new Option(name, i)] : []));
 $("place").max = $("beside").max = lams.length - 1;
 $("place").addEventListener("input", () => go({at: $("place").valueAsNumber}));
 $("beside").addEventListener("input", () => go({beside: $("beside").valueAsNumber}));

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fedsparse.analysis.explorer.sweep import ACCURACIES, RATES, WAYS, Point, Sweep
-from fedsparse.analysis.explorer.view import STYLE, caption, collapsed, floor, table
+from fedsparse.analysis.explorer.view import STYLE, caption, collapsed, floor, landmarks, table
 from fedsparse.analysis.sweeps import interval
 
 PARTS = {name.upper().replace(".", "_"): name for name in ("page.css", "charts.js", "page.js")}
@@ -69,6 +69,7 @@ def _point(point: Point, sweep: Sweep) -> dict[str, Any]:
         "lam": point.lam,
         "caption": caption(point, sweep),
         "collapsed": collapsed(point, sweep),
+        "name": landmarks(sweep).get(point.lam, ""),
         "accuracies": accuracies,
         "rates": {name: round(point.rates[column], 6) for column, name in RATES.items()},
         "rounds": {"round": rounds.index.tolist(), **by_round},

@@ -69,6 +69,18 @@ def collapsed(point: Point, sweep: Sweep) -> bool:
     return bool(np.mean(point.accuracies["accuracy_expected"]) < best / 2 and point.density < 0.02)
 
 
+def landmarks(sweep: Sweep) -> dict[float, str]:
+    """The λ of the sweep that have a name: its knee, and where the mask collapses first; neither, if none shows it.
+
+    The knee is the largest λ before the first at which sampled networks lose more than a point to those of the smallest
+    λ, in the mean over seeds.
+    """
+    means = [np.mean(p.accuracies["accuracy"]) for p in sweep.points]
+    falls = next((i for i, mean in enumerate(means) if mean < means[0] - 0.01), 0)
+    ends = [p.lam for p in sweep.points if collapsed(p, sweep)]
+    return ({sweep.lams[falls - 1]: "knee"} if falls else {}) | dict.fromkeys(ends[:1], "collapse")
+
+
 def floor(sweep: Sweep) -> float:
     """Where the axis of accuracy begins: a multiple of 0.05 below every interval of a λ that has not collapsed."""
     working = [p for p in sweep.points if not collapsed(p, sweep)]
@@ -106,15 +118,20 @@ def charts(point: Point, sweep: Sweep) -> list[tuple[Figure, str]]:
     rates.legend(ncols=4, loc="upper center", frameon=False, fontsize=7.5)
     for axes in (accuracy, rates):
         axes.axvline(np.log1p(point.lam), color="black", alpha=0.12, linewidth=10, zorder=0)
+        for lam, name in landmarks(sweep).items():
+            axes.axvline(np.log1p(lam), color="black", linewidth=1, linestyle=":", zorder=0)
+            above = {"xycoords": axes.get_xaxis_transform(), "ha": "right", "va": "bottom", "fontsize": 7.5}
+            axes.annotate(name, (np.log1p(lam) + 0.05, 1), **above)
     theta = _axes("share of weights, by θ", "θ, probability that a weight is kept", ylim=(0, 1))
     theta.bar(np.linspace(0, 1, len(point.theta)), np.divide(point.theta, sum(point.theta)), 0.09, color=OKABE_ITO[1])
     mask = _axes("mask of one layer, ones in colour", "input of the layer", xticks=[], yticks=[])
     mask.set_ylabel("output of the layer")
     colours = ListedColormap(["white", OKABE_ITO[2]])
     mask.imshow(point.mask, cmap=colours, vmin=0, vmax=1, interpolation="none", aspect="auto")
+    marked = "".join(f", {name} at λ = {lam:g}" for lam, name in landmarks(sweep).items())
     at_lam = f"at λ = {point.lam:g}: {_rates_of(point)} bits per parameter."
     return [
-        (accuracy.figure, f"Accuracy by λ: {'; '.join(words)}."),
+        (accuracy.figure, f"Accuracy by λ{marked}: {'; '.join(words)}."),
         (rates.figure, f"Rates by λ on a logarithmic axis; {at_lam}"),
         (theta.figure, f"Histogram of θ. {_ends(point)}"),
         (mask.figure, f"{point.mask.mean():.1%} of its weights are ones: {sweep.shown}."),
@@ -127,6 +144,8 @@ def caption(point: Point, sweep: Sweep) -> str:
     spread = "one seed" if seeds == 1 else f"95 % interval over {seeds} seeds"
     by_kind = ", ".join(f"{name} {_percent(point, column)}" for column, name in ACCURACIES.items())
     why = " The mask has collapsed: too few weights are left to learn with." if collapsed(point, sweep) else ""
+    if landmarks(sweep).get(point.lam) == "knee":
+        why = " This is the knee: at the next larger λ sampled networks have lost more than a point."
     up, down = point.megabytes.values()
     return (
         f"λ = {point.lam:g}: accuracy in percent ({spread}): {by_kind}. {point.density:.1%} of the mask are ones. "
@@ -139,7 +158,7 @@ def _axes(title: str, xlabel: str, **look: Any) -> Any:
     figure = Figure(figsize=(4, 2.9))
     figure.suptitle(title, x=0.555)  # a title and a label of the axes would take twice the time
     figure.supxlabel(xlabel, x=0.555)
-    margins = {"left": 0.13, "right": 0.98, "top": 0.9, "bottom": 0.17}
+    margins = {"left": 0.13, "right": 0.98, "top": 0.87, "bottom": 0.17}
     return figure.subplots(gridspec_kw=margins, subplot_kw=look)
 
 

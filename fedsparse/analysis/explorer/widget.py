@@ -137,7 +137,8 @@ def show(sweep: Sweep, lam: float) -> None:
 
 
 def _options(sweep: Sweep) -> list[tuple[str, float]]:
-    return [(f"{lam:g}", lam) for lam in sweep.lams]
+    names = view.landmarks(sweep)
+    return [(f"{lam:g} {names.get(lam, '')}".rstrip(), lam) for lam in sweep.lams]
 
 
 def _is_in(text: str, sweep: Sweep) -> bool:

@@ -1,6 +1,6 @@
 """Figures: what to draw (by kind of input), and how it leaves a notebook (`page`), saying what it was made from."""
 
-from fedsparse.analysis.plots.diagrams import one_round, race
+from fedsparse.analysis.plots.diagrams import one_round, race, train_prune_rewind
 from fedsparse.analysis.plots.lines import annotated_lines, cost_to_target, curves, lines, log_lines, spread
 from fedsparse.analysis.plots.page import adopt, bound, png, save, show, show_only, slide
 from fedsparse.analysis.plots.pictures import (
@@ -29,4 +29,5 @@ __all__ = [
     "communication_cost", "cost_to_target", "curves", "frontier", "heat_maps", "images", "in_words", "intervals",
     "label_counts", "lines", "log_lines", "message_map", "one_round", "partitions", "png", "points",
     "probabilities", "race", "save", "show", "show_only", "slide", "small_multiples", "spread", "tradeoff",
+    "train_prune_rewind",
 ]  # fmt: skip

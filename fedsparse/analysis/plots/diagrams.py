@@ -1,4 +1,7 @@
-"""Drawings of what happens, not of what was measured: one round of a federation, and the race of notebook 09."""
+"""Drawings of what happens, not of what was measured.
+
+One round of a federation (notebook 00), a winning ticket (01), and the race for a candidate (09).
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -48,6 +51,53 @@ def _box(axes: Any, x: float, y: float, width: float, height: float, text: str) 
     corner = x - width / 2, y - height / 2
     axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0,rounding_size=0.2", fc=BOX, ec="black"))
     axes.text(x, y, text, ha="center", va="center", fontsize=10)
+
+
+def train_prune_rewind(first: Any, trained: Any, mask: Any, title: str | None = None) -> Figure:
+    """The weights of one unit as lines from its inputs: before and after training, pruned, and rewound to the first.
+
+    Args:
+        first, trained: (inputs,), its weights; lines are as wide as these are large, and dashed if they are negative.
+        mask: (inputs,), zeros and ones; weights of zero are dotted.
+    """
+    first, trained, mask = (np.asarray(each, float) for each in (first, trained, mask))
+    every = np.ones_like(mask)
+    stages = {
+        "1. first weights\n$w_0$": (first, every),
+        "2. trained\n$w_T$": (trained, every),
+        "3. pruned\n$m \\odot w_T$": (trained, mask),
+        "4. rewound: a ticket\n$m \\odot w_0$": (first, mask),
+    }
+    figure, (axes,) = panels(1, 11.2, 4.4, title, grid="")
+    axes.set(xlim=(0, 22.4), ylim=(0, 8.8))
+    axes.axis("off")
+    looks = {"arrowstyle": "-|>", "linewidth": 2, "color": "black", "mutation_scale": 15}
+    for k, (name, (values, kept)) in enumerate(stages.items()):
+        left = 0.1 + 6.0 * k
+        _box(axes, left + 2.1, 5.1, 4.2, 6.4, "")
+        axes.text(left + 2.1, 8.05, name, ha="center", va="top", fontsize=11)
+        _unit(axes, left, values, kept)
+        if k:
+            axes.annotate("", xytext=(left - 1.7, 5), xy=(left - 0.1, 5), arrowprops=looks)
+            axes.text(left - 0.9, 5.2, ("train", "prune", "rewind")[k - 1], ha="center", va="bottom", fontsize=11)
+    axes.plot((20.2, 20.2, 5.2), (1.8, 0.9, 0.9), color="black", linewidth=2, solid_joinstyle="miter")
+    axes.annotate("", xytext=(5.2, 0.86), xy=(5.2, 4.9), arrowprops=looks)
+    axes.text(12.7, 0.75, "again, with the weights that are left", ha="center", va="top", fontsize=11)
+    return figure
+
+
+def _unit(axes: Any, left: float, values: Any, kept: Any) -> None:
+    """Inputs, one below the other, and a line from each to the unit: dotted and without its value if not kept."""
+    unit = (left + 3.7, 4.4)
+    for y, value, there in zip(np.linspace(6.5, 2.3, len(values)), values, kept, strict=True):
+        colour = (UP if value < 0 else DOWN) if there else "#888888"
+        style = ("--" if value < 0 else "-") if there else ":"
+        width = 0.6 + 5 * abs(value) if there else 1
+        axes.plot((left + 1.5, unit[0]), (y, unit[1]), color=colour, linestyle=style, linewidth=width, zorder=2)
+        axes.scatter(left + 1.5, y, s=40, color="white", edgecolors="black", zorder=3)
+        number = f"{value:.1f}".replace("-", "−") if there else "0"
+        axes.text(left + 1.2, y, number, ha="right", va="center", color=colour, fontsize=10)
+    axes.scatter(*unit, s=160, color="white", edgecolors="black", zorder=3)
 
 
 def race(times: Any, weights: Any, title: str | None = None) -> Figure:

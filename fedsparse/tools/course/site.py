@@ -26,6 +26,8 @@ READABLE = (
     ('class="caption" role="heading"', 'class="caption" role="heading" aria-level="2"'),
 )
 """Replacements for keyboards and screen readers: areas that scroll can be focused, captions have a level."""
+OUTSIDE = r"\.\./(?!figures/|docs/)"
+"""How a link begins that leads from a notebook or a guide to a file that is no part of the site."""
 EXPLORER = "lambda_explorer.html"
 """A page of `figures/`, which a link opens, and which stands where a notebook shows the widget."""
 FRAME = f'<iframe class="explorer" src="../{EXPLORER}" title="The λ explorer"></iframe>'
@@ -91,7 +93,8 @@ def _page(notebook: Path, address: str, teachers: bool) -> nbformat.NotebookNode
     node = plain(read(notebook)) if teachers else student(read(notebook))
     for cell in node.cells:
         if cell.cell_type == "markdown":
-            cell.source = _relinked(_opened(cell.source, "../"), address)
+            text = _relinked(_opened(cell.source, "../"), address)
+            cell.source = text.replace("](../docs/", "](../")  # a guide is a page of the site, above notebooks/
         for output in cell.get("outputs", []):
             html = output.get("data", {}).get("text/html", "")
             if "fedsparse-frame" in html:
@@ -109,10 +112,8 @@ def _opened(text: str, up: str) -> str:
 
 def _relinked(text: str, address: str) -> str:
     if not address:
-        return without_dead_links(
-            text, lambda target: target.startswith("../") and not target.startswith("../figures/")
-        )
-    return re.sub(r"\]\(\.\./(?!figures/)", f"]({address}/", text)
+        return without_dead_links(text, lambda target: bool(re.match(OUTSIDE, target)))
+    return re.sub(rf"\]\({OUTSIDE}", f"]({address}/", text)
 
 
 def _without_guides_for_teachers(text: str) -> str:

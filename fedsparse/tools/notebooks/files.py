@@ -4,7 +4,9 @@ import ast
 import contextlib
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -13,6 +15,8 @@ from fedsparse.setting import nearest
 
 COMPARED, NOT_COMPARED = "nbval-check-output", "nbval-ignore-output"
 """Tags of nbval: on outputs that are the same on every processor, and on those that training or time enters."""
+FOLDED = frozenset({"hide-input", "hide-cell", "remove-cell"})
+"""Tags of MyST-NB: the site's page folds the code of such a cell, or leaves the cell out; JupyterLab folds it too."""
 STAMP = "fedsparse"
 """The name in a notebook's metadata under which the stamp of its code is."""
 LINKS = (
@@ -43,6 +47,12 @@ def read(notebook: Path) -> nbformat.NotebookNode:
 def tagged(node: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookNode]:
     """The cells with a tag."""
     return [cell for cell in node.cells if tag in cell.metadata.get("tags", [])]
+
+
+def metadata_of(tags: Sequence[str]) -> dict[str, Any]:
+    """The metadata of a cell with these tags: the tags, and for JupyterLab whether its code is folded."""
+    folded = {"jupyter": {"source_hidden": True}} if FOLDED & set(tags) else {}
+    return folded | ({"tags": list(tags)} if tags else {})
 
 
 def results_of(node: nbformat.NotebookNode) -> dict[str, float | str]:

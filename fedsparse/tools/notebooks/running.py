@@ -24,6 +24,7 @@ from fedsparse.tools.notebooks.files import (
     COMPARED,
     NOT_COMPARED,
     STAMP,
+    metadata_of,
     read,
     repository,
     results_of,
@@ -124,7 +125,8 @@ def _finish(notebook: Path, folder: Path, given: dict[str, Any], timeout: int) -
 def refresh(notebook: Path) -> None:
     """Execute a notebook in place, and keep nothing in it that varies from run to run.
 
-    Outputs that no tag names as the same on every processor are tagged for `pytest --nbval` as not to be compared.
+    Outputs that no tag names as the same on every processor are tagged for `pytest --nbval` as not to be compared, and
+    JupyterLab folds the code that the site folds.
     It runs in a temporary folder: no run of earlier code is found there and taken for a result of today's. The data are
     those beside the notebook's folder; its figures are copied there when all cells are done.
 
@@ -146,7 +148,7 @@ def refresh(notebook: Path) -> None:
         tags = [tag for tag in cell.metadata.tags if tag != NOT_COMPARED]
         if cell.get("outputs") and COMPARED not in tags:
             tags.append(NOT_COMPARED)
-        cell.metadata = {"tags": tags} if tags else {}
+        cell.metadata = metadata_of(tags)
         for output in cell.get("outputs", []):  # a page without a kernel shows a widget's other forms
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     write_whole(notebook, (nbformat.writes(node) + "\n").encode())
