@@ -55,7 +55,7 @@ def test_rows_are_labelled_by_their_run_also_when_one_failed():
     ("argv", "words"),
     [
         ([], "name the study: rivals-digits"),
-        (["non-iid-mnits"], "did you mean 'non-iid-mnist'"),
+        (["non-iid-digist"], "did you mean 'non-iid-digits'"),
         (["rivals-digits", "lam=3"], "no setting 'lam'; there are data_root, out"),
         (["rivals-digits", "lambda-mnist"], "cannot read 'lambda-mnist'"),
     ],

@@ -41,13 +41,6 @@ DEMO = {name: value for name, value in PRESETS["demo"].items() if name not in ("
 SHARED = {"codec": "shared", "clip": 0.001}
 KL = {"regularizer": "kl"}
 BASELINES = ("fedavg", "sign_sgd", "top_mask", "fed_mask", "qsgd", "eden")
-PARTITIONS: dict[str, dict[str, Any]] = {
-    "iid": {},
-    "4 classes per client": {"partition": "classes", "classes_per_client": 4},
-    "2 classes per client": {"partition": "classes", "classes_per_client": 2},
-    "Dirichlet 0.1": {"partition": "dirichlet", "alpha": 0.1},
-    "1 class per client": {"partition": "classes", "classes_per_client": 1},
-}
 
 
 @dataclass(frozen=True)
@@ -86,7 +79,6 @@ SCHEDULED = {
         for lam in (1.0, 3.0, 10.0, 30.0, 100.0)
     },
 }
-METHODS = {"fedpm": {}, "fedpm, λ = 1": {"lam": 1.0}, **_each("algorithm", BASELINES)}
 
 STUDIES = {
     "rivals-digits": Study(
@@ -211,12 +203,6 @@ STUDIES = {
             },
         ),
         seeds=5,
-    ),
-    "non-iid-mnist": Study(
-        "Non-IID clients: accuracy against bytes in both directions",
-        MNIST | {"clients": 30, "rounds": 8, "evaluate_every": 2},
-        (PARTITIONS, METHODS),
-        seeds=1,
     ),
     "shared-mnist": Study(
         "Coding with shared randomness, against lossless coding, in both directions",
