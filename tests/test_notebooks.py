@@ -18,7 +18,7 @@ from nbclient import NotebookClient
 
 from fedsparse import RunError, SettingError
 from fedsparse.__main__ import main
-from fedsparse.tools.notebooks.files import FOLDED, metadata_of, read, tagged, terminal_output
+from fedsparse.tools.notebooks.files import COMPARED, FOLDED, metadata_of, read, tagged, terminal_output
 from fedsparse.tools.notebooks.running import execute, parameters_of
 from fedsparse.tools.parameters import checked
 
@@ -90,6 +90,15 @@ def test_invariants_and_results_are_no_part_of_the_lesson(notebook):
     assert len(invariants) == 1
     lesson = notebook.stem[:2] in ("00", "02")
     assert ("hide-cell" in invariants[0].metadata.tags) is not lesson
+
+
+@each
+def test_what_was_trained_lies_in_bands_that_hold_on_every_processor(notebook):
+    if notebook.stem in IN_REVISION:
+        return
+    (bands,) = (c for c in code(notebook) if "in_bands(" in c.source)
+    assert COMPARED in bands.metadata.tags
+    assert not [line for output in bands.outputs for line in output.text.splitlines() if "OUTSIDE" in line]
 
 
 @each

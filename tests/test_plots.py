@@ -222,6 +222,49 @@ def test_by_lam_shows_the_upper_accuracies_and_marks_those_below():
     assert list(density.get_xticks()) == [0, 1, 20], "0 is there, and λ is to scale"
 
 
+def boxes(texts):
+    """Their places on the page, in pixels."""
+    return [text.get_window_extent() for text in texts if text.get_text()]
+
+
+def apart(found):
+    return not any(a.overlaps(b) for i, a in enumerate(found) for b in found[:i])
+
+
+def test_a_frontier_shows_the_runs_that_have_learned_and_names_those_that_have_not():
+    rows = [
+        {"line": line, "lam": lam, "bpp_entropy": entropy + 0.002 * seed, "accuracy": accuracy + 0.002 * seed}
+        for line, lam, entropy, accuracy in (
+            ("none", 0, 1.0, 0.96), ("one", 3, 0.4, 0.95), ("one", 30, 0.02, 0.1), ("one", 100, 0.01, 0.1),
+            ("other", 3, 0.41, 0.951), ("other", 30, 0.2, 0.94), ("third", 30, 0.2, 0.935),
+        )
+        for seed in range(3)
+    ]  # fmt: skip
+    figure = plots.frontier(pandas.DataFrame(rows), ("accuracy",))
+    (axes,) = figure.axes
+    assert axes.get_ylim()[0] == pytest.approx(0.9), "no room is spent on what has not learned"
+    assert sum(len(dots.get_offsets()) for dots in axes.collections) == 15, "one dot per run above that"
+    (_, one, _, _) = axes.lines
+    assert [one.get_xdata(), one.get_ydata()] == [pytest.approx([0.402]), pytest.approx([0.952])], "the mean"
+    said = [text.get_text() for text in axes.texts]
+    assert "↓ 30, 100" in said
+    assert sorted(said) == sorted(["3", "↓ 30, 100", "3", "30", "30"])
+    figure.draw_without_rendering()
+    assert apart(boxes(axes.texts)), "every λ can be read"
+
+
+@pytest.mark.parametrize(("count", "columns"), [(3, 2), (7, 1), (7, 2)])
+def test_the_names_of_groups_do_not_touch(count, columns):
+    names = [f"masks, {i} epochs of Adam" for i in range(count)]
+    rows = [{"line": name, "panel": panel, "a": 0.5, "b": 0.9} for name in names for panel in ("iid", "1 class")]
+    figure = plots.points(pandas.DataFrame(rows), ("a", "b")[:columns], "line", "panel", title="two panels")
+    figure.draw_without_rendering()
+    labels = [label for axes in figure.axes for label in axes.get_xticklabels() if label.get_visible()]
+    assert {" ".join(label.get_text().split()) for label in labels} == set(names)
+    assert apart(boxes(labels))
+    assert figure.get_size_inches()[0] < 9, "no letter shrinks on a slide"
+
+
 def test_nothing_is_drawn_where_nothing_was_measured_or_can_be():
     figure = plots.annotated_lines({"masks": ([1, 2, 20, 30], [0.1, 0.2, 0.3, 0.4], "abcd")}, "x", "y")
     (line,) = figure.axes[0].lines

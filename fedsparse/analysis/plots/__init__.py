@@ -1,6 +1,7 @@
 """Figures: what to draw (by kind of input), and how it leaves a notebook (`page`), saying what it was made from."""
 
 from fedsparse.analysis.plots.diagrams import one_round, race, train_prune_rewind
+from fedsparse.analysis.plots.frontier import frontier
 from fedsparse.analysis.plots.lines import annotated_lines, cost_to_target, curves, lines, log_lines, spread
 from fedsparse.analysis.plots.page import adopt, bound, png, save, show, show_only, slide
 from fedsparse.analysis.plots.pictures import (
@@ -17,7 +18,6 @@ from fedsparse.analysis.plots.runs import (
     by_lam,
     by_round,
     communication_cost,
-    frontier,
     points,
     tradeoff,
 )

@@ -30,7 +30,7 @@ def by_round(
         seeds: "lines" for one line per seed: a mean of collapsed and working runs describes neither.
         logarithmic: those of the columns that are drawn on a logarithmic axis.
     """
-    _check(table, "round", by, *columns, *["seed"] * (seeds == "lines"))
+    check_table(table, "round", by, *columns, *["seed"] * (seeds == "lines"))
     name = "λ" if by == "lam" else by
     several: dict[str, Any] = {"errorbar": ("pi", 100)}
     if seeds == "lines":
@@ -64,12 +64,12 @@ def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], tit
         columns: of `fedsparse.history.COLUMNS`; several in a tuple share a panel.
     """
     groups = [(entry,) if isinstance(entry, str) else tuple(entry) for entry in columns]
-    _check(last, "lam", *itertools.chain(*groups))
+    check_table(last, "lam", *itertools.chain(*groups))
     lams = sorted(last["lam"].unique())
     figure, row = panels(len(groups), max(7.2, 3.8 * len(groups)), 3.7, title)
     for axes, group in zip(row, groups, strict=True):
         means = last.groupby("lam")[list(group)].mean()
-        floor = _floor(means) if all(column.startswith("accuracy") for column in group) else 0.0
+        floor = floor_of(means) if all(column.startswith("accuracy") for column in group) else 0.0
         for column, colour, marker in zip(group, OKABE_ITO, MARKERS, strict=False):
             shown, below = last[last[column] >= floor], last[last[column] < floor]
             axes.plot(means.index, means[column].where(means[column] >= floor), color=colour, linewidth=1.5)
@@ -85,7 +85,7 @@ def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], tit
     return figure
 
 
-def _floor(means: pandas.DataFrame) -> float:
+def floor_of(means: pandas.DataFrame) -> float:
     """Where an axis of accuracies may begin: below the least mean of those that are above half of the best."""
     best = means.max().max()
     return max(0.0, math.floor(20 * means[means > best / 2].min().min() - 0.5) / 20)
@@ -119,7 +119,7 @@ def tradeoff(
         accuracy: the column of accuracies.
     """
     drawn = "panel", "line", "round", "megabytes_up", "megabytes_down", accuracy
-    _check(table, *drawn, *["seed"] * (seeds == "lines"))
+    check_table(table, *drawn, *["seed"] * (seeds == "lines"))
     table = table.assign(megabytes=table["megabytes_up"] + table["megabytes_down"])
     names, lines = table["panel"].unique(), table["line"].unique()
     columns = min(3, len(names))
@@ -144,46 +144,22 @@ def tradeoff(
     return figure
 
 
-def frontier(table: pandas.DataFrame, columns: Sequence[str], title: str = "", chance: float | None = None) -> Figure:
-    """One panel per column of accuracies, against the entropy of the sent masks in the last round: one dot per run.
-
-    Args:
-        table: one row per run, with `lam`, which is written beside the dots, and `line`, which tells methods apart.
-        chance: a level to mark with a dotted line.
-    """
-    _check(table, "lam", "line", "bpp_entropy", *columns)
-    figure, row = panels(len(columns), 4.6 * len(columns), 4.0, title, sharey=True)
-    for axes, column in zip(row, columns, strict=True):
-        looks = zip(table["line"].unique(), OKABE_ITO, MARKERS, strict=False)
-        for line, colour, marker in looks:
-            mine = table[table["line"] == line]
-            axes.scatter(mine["bpp_entropy"], mine[column], color=colour, marker=marker, s=30, alpha=0.8, label=line)
-            for lam, of in mine[mine["lam"] > 0].groupby("lam"):
-                place = of["bpp_entropy"].mean(), of[column].max()
-                axes.annotate(
-                    f"{lam:g}", place, (0, 6), textcoords="offset points", fontsize=8, color=colour, ha="center"
-                )
-        if chance is not None:
-            axes.axhline(chance, color="black", linewidth=1, linestyle=":")
-        axes.set(xlabel=LABELS["bpp_entropy"], ylabel=LABELS.get(column, column), ylim=(0, 1.05), xlim=(-0.02, 1.05))
-    common_legend(figure, "outside lower center", ncols=table["line"].nunique())
-    return figure
-
-
 def points(
     table: pandas.DataFrame, columns: Sequence[str], x: str, by: str, title: str = "", chance: float | None = None
 ) -> Figure:
     """One panel per column of the table: for each `x` a group of markers, one per value of `by`, means over the rows.
 
     A line through a marker is the range of its rows, which are seeds. Where `by` is `x`, each group has one marker.
+    Five groups or more would have no room for their names in panels beside each other: they stand one below the other.
 
     Args:
         chance: a level to mark with a dotted line.
     """
-    _check(table, x, by, *columns)
+    check_table(table, x, by, *columns)
     groups, lines = list(table[x].unique()), list(table[by].unique())
-    letters = 13 if len(groups) < 5 else 8  # of a label's line
-    figure, row = panels(len(columns), max(5.6, 3.9 * len(columns)), 3.7, title, grid="y")
+    few, letters = len(groups) < 5, 13 if len(groups) < 5 else 10  # letters of a label's line
+    size = (max(5.6, 3.9 * len(columns)), 3.7) if few else (1.0 + 0.85 * len(groups), 1.2 + 2.5 * len(columns))
+    figure, row = panels(len(columns), *size, title, columns=0 if few else 1, grid="y", sharex=not few)
     for axes, column in zip(row, columns, strict=True):
         for j, (line, colour, marker) in enumerate(zip(lines, OKABE_ITO, MARKERS, strict=False)):
             values = table[table[by] == line].groupby(x, sort=False)[column].agg(["mean", "min", "max"]).reindex(groups)
@@ -211,7 +187,7 @@ def against_share(
         levels: accuracies to compare the lines with, by name: horizontal lines.
         logarithmic: shares from all weights on the left to few on the right, each half as wide as the one before.
     """
-    _check(table, "share", by, *columns)
+    check_table(table, "share", by, *columns)
     figure, row = panels(len(columns), max(7.2, 4.2 * len(columns)), 4.2, title, sharey=True)
     for axes, column in zip(row, columns, strict=True):
         for name, colour, marker, style in zip(table[by].unique(), OKABE_ITO, MARKERS, STYLES, strict=False):
@@ -238,7 +214,7 @@ def communication_cost(costs: pandas.DataFrame, title: str = "") -> Figure:
     Args:
         costs: one row per method, with columns `up`, `down` and `all`, as from `fedsparse.analysis.costs`.
     """
-    _check(costs, "up", "down", "all")
+    check_table(costs, "up", "down", "all")
     ordered = costs.sort_values("all")
     rows = range(len(ordered))
     figure, (axes,) = panels(1, 8.4, 0.42 * len(ordered) + 1.9, title, grid="x")
@@ -256,7 +232,7 @@ def communication_cost(costs: pandas.DataFrame, title: str = "") -> Figure:
     return figure
 
 
-def _check(table: pandas.DataFrame, *columns: str) -> None:
+def check_table(table: pandas.DataFrame, *columns: str) -> None:
     """Raise `SettingError` if the table has no rows, or lacks one of these columns."""
     if not len(table):
         raise SettingError("nothing to draw: the table has no rows")

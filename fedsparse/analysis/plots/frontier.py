@@ -1,0 +1,78 @@
+"""Accuracy against entropy for every run of a grid over λ."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas
+from matplotlib.figure import Figure
+
+from fedsparse.analysis.plots.runs import check_table, floor_of
+from fedsparse.analysis.plots.style import LABELS, MARKERS, OKABE_ITO, common_legend, panels
+
+LETTER, LINE = 6, 10
+"""Width of a letter and height of a line of a label, in points."""
+MARKER = 8
+"""Width of a marker, in points."""
+
+
+def frontier(table: pandas.DataFrame, columns: Sequence[str], title: str = "", chance: float | None = None) -> Figure:
+    """One panel per column of accuracies, against the entropy of the sent masks in the last round: one dot per run.
+
+    A marker is the mean of the runs with one λ, which stands beside it. The axis of accuracies ends below the runs that
+    have learned; an arrow names the λ of runs below it, which have no dot and enter no mean.
+
+    Args:
+        table: one row per run, with `lam`, and with `line`, which tells methods apart.
+        chance: a level to mark with a dotted line.
+    """
+    check_table(table, "lam", "line", "bpp_entropy", *columns)
+    figure, row = panels(len(columns), 4.6 * len(columns), 4.2, title, sharey=True)
+    floor = floor_of(table[list(columns)])
+    labels: list[list[tuple[float, float, str, str]]] = []
+    for axes, column in zip(row, columns, strict=True):
+        labels.append([])
+        for line, colour, marker in zip(table["line"].unique(), OKABE_ITO, MARKERS, strict=False):
+            mine, look = table[table["line"] == line], {"color": colour, "marker": marker}
+            shown, below = mine[mine[column] >= floor], mine[mine[column] < floor]
+            axes.scatter(shown["bpp_entropy"], shown[column], s=18, alpha=0.35, linewidths=0, **look)
+            means = shown.groupby("lam")[["bpp_entropy", column]].mean()
+            axes.plot(means["bpp_entropy"], means[column], linewidth=0.8, markersize=7, label=line, **look)
+            labels[-1] += [(x, y, f"{lam:g}" if lam else "", colour) for lam, (x, y) in means.T.items()]
+            if len(below):
+                gone = ", ".join(f"{lam:g}" for lam in sorted(below["lam"].unique()))
+                axes.annotate(f"↓ {gone}", (below["bpp_entropy"].min(), floor), fontsize=10, color=colour, va="bottom")
+        if chance is not None:
+            axes.axhline(chance, color="black", linewidth=1, linestyle=":")
+        axes.set(xlabel=LABELS["bpp_entropy"], ylabel=LABELS.get(column, column), xlim=(-0.02, 1.05))
+        axes.set_ylim(floor, 1 + 0.08 * (1 - floor))
+    common_legend(figure, "outside lower center", ncols=table["line"].nunique())
+    figure.draw_without_rendering()  # from now on it is known where a point lies
+    for axes, of_panel in zip(row, labels, strict=True):
+        _write_beside(axes, of_panel)
+    return figure
+
+
+def _write_beside(axes: Any, labels: Sequence[tuple[float, float, str, str]]) -> None:
+    """Write words beside their markers, each where it covers no marker and no other word, if there is such a place.
+
+    Args:
+        labels: x, y, the words, which may be empty, and their colour.
+    """
+    points = axes.transData.transform([label[:2] for label in labels]) * 72 / axes.figure.dpi
+    taken = [(x, y, MARKER, MARKER) for x, y in points]
+    for (x, y, words, colour), (left, bottom) in zip(labels, points, strict=True):
+        width = LETTER * len(words)
+        aside, up = (MARKER + width) / 2, (MARKER + LINE) / 2
+        places = [(0, up), (0, -up), (aside, 0), (-aside, 0), (aside, up), (-aside, up), (aside, -up), (-aside, -up)]
+        boxes = [(left + dx, bottom + dy, width, LINE) for dx, dy in places]
+        free = [k for k, box in enumerate(boxes) if not any(_touch(box, other) for other in taken)]
+        best = free[0] if free else 0
+        if words:
+            taken.append(boxes[best])
+            look = {"ha": "center", "va": "center", "fontsize": 9, "color": colour}
+            axes.annotate(words, (x, y), xytext=places[best], textcoords="offset points", **look)
+
+
+def _touch(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    """Whether two boxes, each given by its centre, width and height, overlap."""
+    return all(abs(one[i] - other[i]) < (one[i + 2] + other[i + 2]) / 2 for i in (0, 1))
