@@ -15,8 +15,14 @@ MARKER = 8
 """Width of a marker, in points."""
 
 
-def frontier(table: pandas.DataFrame, columns: Sequence[str], title: str = "", chance: float | None = None) -> Figure:
-    """One panel per column of accuracies, against the entropy of the sent masks in the last round: one dot per run.
+def frontier(
+    table: pandas.DataFrame,
+    columns: Sequence[str],
+    title: str = "",
+    chance: float | None = None,
+    rate: str = "bpp_entropy",
+) -> Figure:
+    """One panel per column of accuracies, against a rate in bits per parameter: one dot per run.
 
     A marker is the mean of the runs with one λ, which stands beside it. The axis of accuracies ends below the runs that
     have learned; an arrow names the λ of runs below it, which have no dot and enter no mean.
@@ -24,8 +30,9 @@ def frontier(table: pandas.DataFrame, columns: Sequence[str], title: str = "", c
     Args:
         table: one row per run, with `lam`, and with `line`, which tells methods apart.
         chance: a level to mark with a dotted line.
+        rate: its column; by default the entropy of the sent masks.
     """
-    check_table(table, "lam", "line", "bpp_entropy", *columns)
+    check_table(table, "lam", "line", rate, *columns)
     figure, row = panels(len(columns), 4.6 * len(columns), 4.2, title, sharey=True)
     floor = floor_of(table[list(columns)])
     labels: list[list[tuple[float, float, str, str]]] = []
@@ -34,16 +41,17 @@ def frontier(table: pandas.DataFrame, columns: Sequence[str], title: str = "", c
         for line, colour, marker in zip(table["line"].unique(), OKABE_ITO, MARKERS, strict=False):
             mine, look = table[table["line"] == line], {"color": colour, "marker": marker}
             shown, below = mine[mine[column] >= floor], mine[mine[column] < floor]
-            axes.scatter(shown["bpp_entropy"], shown[column], s=18, alpha=0.35, linewidths=0, **look)
-            means = shown.groupby("lam")[["bpp_entropy", column]].mean()
-            axes.plot(means["bpp_entropy"], means[column], linewidth=0.8, markersize=7, label=line, **look)
+            axes.scatter(shown[rate], shown[column], s=18, alpha=0.35, linewidths=0, **look)
+            means = shown.groupby("lam")[[rate, column]].mean()
+            axes.plot(means[rate], means[column], linewidth=0.8, markersize=7, label=line, **look)
             labels[-1] += [(x, y, f"{lam:g}" if lam else "", colour) for lam, (x, y) in means.T.items()]
             if len(below):
                 gone = ", ".join(f"{lam:g}" for lam in sorted(below["lam"].unique()))
-                axes.annotate(f"↓ {gone}", (below["bpp_entropy"].min(), floor), fontsize=10, color=colour, va="bottom")
+                axes.annotate(f"↓ {gone}", (below[rate].min(), floor), fontsize=10, color=colour, va="bottom")
         if chance is not None:
             axes.axhline(chance, color="black", linewidth=1, linestyle=":")
-        axes.set(xlabel=LABELS["bpp_entropy"], ylabel=LABELS.get(column, column), xlim=(-0.02, 1.05))
+        axes.set(xlabel=LABELS[rate], ylabel=LABELS.get(column, column))
+        axes.set_xlim(-0.02 * table[rate].max(), 1.05 * table[rate].max())
         axes.set_ylim(floor, 1 + 0.08 * (1 - floor))
     common_legend(figure, "outside lower center", ncols=table["line"].nunique())
     figure.draw_without_rendering()  # from now on it is known where a point lies

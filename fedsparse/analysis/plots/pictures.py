@@ -121,7 +121,7 @@ def arrows(charts: Mapping[str, Any], title: str = "") -> Figure:
     Raises:
         DataError: nobody moved, or the mean step of all clients is zero.
     """
-    figure, row = panels(len(charts), 3.3 * len(charts), 3.9, title, grid="", sharey=True)
+    figure, row = panels(len(charts), 3.6 * len(charts), 4.6, title, grid="", sharey=True)
     for axes, (name, steps) in zip(row, charts.items(), strict=True):
         mean, scale = np.mean(steps, axis=0), np.sqrt(np.mean(np.sum(np.square(steps), axis=1)))
         if not (length := np.linalg.norm(mean)):
