@@ -90,7 +90,7 @@ STUDIES = {
     "lambda-digits": Study(
         "What does λ save, and where does the mask collapse?",
         DEMO,
-        (_each("lam", (0.0, 0.3, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0, 20.0)),),
+        (_each("lam", (0.0, 0.3, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 13.0, 14.0, 16.0, 18.0, 20.0)),),
         seeds=3,
         explored=True,
     ),
