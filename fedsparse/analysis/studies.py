@@ -97,7 +97,7 @@ STUDIES = {
     "regularizers-digits": Study(
         "Which regularizer sends fewest bytes at which accuracy?",
         DEMO,
-        (_each("regularizer", ("sparsity", "entropy", "kl")), _each("lam", (0.3, 1.0, 3.0, 10.0, 30.0))),
+        (_each("regularizer", ("sparsity", "entropy", "kl")), _each("lam", (0.3, 1.0, 3.0, 10.0))),
         seeds=3,
     ),
     "schedules-digits": Study(
