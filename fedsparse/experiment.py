@@ -15,8 +15,9 @@ from fedsparse.own.names import is_own
 from fedsparse.setting import allowed, checked, help_of, nearest, setting
 
 MASKS = ("fedpm", "top_mask", "fed_mask")
-WEIGHTS = ("fedavg", "sign_sgd", "qsgd", "eden")
-ALGORITHMS = ("fedpm", "fedavg", "sign_sgd", "top_mask", "fed_mask", "qsgd", "eden")
+WEIGHTS = ("fedavg", "sign_sgd", "qsgd", "eden", "zeroth_order")
+ALGORITHMS = ("fedpm", "fedavg", "sign_sgd", "top_mask", "fed_mask", "qsgd", "eden", "zeroth_order")
+GRADIENT = {"algorithm": ALGORITHMS[:-1]}
 FEDPM = {"algorithm": ("fedpm",)}
 MODELS = ("conv2", "conv4", "conv6", "conv10", "lenet", "mlp")
 TORCHVISION_DATASETS = ("mnist", "fashionmnist", "kmnist", "emnist", "cifar10", "cifar100")
@@ -61,11 +62,11 @@ class Experiment:
     rounds: int = setting(30, "rounds in total; asking for more goes on from those that are there", low=1, high=100_000)
     local_epochs: int = setting(3, "passes over its own data that a client makes each round", low=1, high=1000)
     batch_size: int = setting(32, "images per local step", low=1, high=100_000)
-    optimizer: str = setting("adam", "local optimizer", choices=("adam", "sgd"))
+    optimizer: str = setting("adam", "local optimizer", choices=("adam", "sgd"), only=GRADIENT)
     lr: float = setting(0.1, "learning rate of the scores", low=1e-9, high=1000, only={"algorithm": MASKS})
     optimizer_state: str = setting(
         "fresh", "a client's optimizer moments: fresh each round, or kept at the client", choices=("fresh", "kept"),
-        only={"optimizer": ("adam",)})
+        only=GRADIENT | {"optimizer": ("adam",)})
     algorithm: str = setting("fedpm", "the method: what is sent, and how it is aggregated", choices=ALGORITHMS,
         own=True)
     density: float = setting(
@@ -76,6 +77,8 @@ class Experiment:
         0.002, "how far a majority vote moves a weight", low=1e-9, high=1000, only={"algorithm": ("sign_sgd",)})
     bits: int = setting(
         1, "bits per weight that an update is quantized to", low=1, high=2, only={"algorithm": ("qsgd", "eden")})
+    perturbations: int = setting(
+        10, "directions that a local step measures", low=1, high=10_000, only={"algorithm": ("zeroth_order",)})
     lam: float = setting(
         0.0, "weight λ of the regularizer in the local loss; 0 is plain FedPM", low=0, high=1e6, only=FEDPM)
     lam_schedule: str = setting(
@@ -152,6 +155,8 @@ class Experiment:
             raise SettingError(f"regularizer={self.regularizer} needs clip > 0: without it scores become infinite")
         if self.aggregation == "beta" and self.algorithm in WEIGHTS:
             raise SettingError(f"aggregation=beta is for masks: algorithm={self.algorithm} takes mean or weighted")
+        if self.precision != "float32" and self.algorithm == "zeroth_order":
+            raise SettingError(f"precision={self.precision}: differences of losses (zeroth_order) need float32")
 
     @classmethod
     def of(cls, settings: Mapping[str, Any] | None = None, *, preset: str | None = None) -> "Experiment":

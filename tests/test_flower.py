@@ -97,6 +97,7 @@ VARIANTS = [
     {"algorithm": "qsgd", "bits": 2},
     {"algorithm": "eden", "aggregation": "weighted"},
     {"algorithm": "sign_sgd", "cohort": 2},
+    {"algorithm": "zeroth_order", "cohort": 2, "dropout": 0.3, "rounds": 4},
     {"aggregation": "beta", "prior_reset": 2, "lam": 1, "rounds": 3},
     {"lam": 20, "lam_schedule": "server_loss", "validation": 0.2, "dropout": 0.3, "rounds": 3},
     {"lam": 20, "lam_schedule": "client_loss", "target_bpp": 0.3},
@@ -110,6 +111,19 @@ def test_a_run_over_flower_is_the_run_in_one_process(tiny, settings):
     got = over_flower(there)
     assert_same(got, run(here))
     assert not (got.folder / "refused.csv").exists()
+
+
+def test_clients_that_lost_their_memory_begin_from_the_scalars_of_all_rounds(tiny):
+    """A server that is started again has new nodes here; the run cannot go on without them in one process."""
+    there = tiny.replace(algorithm="zeroth_order", rounds=2)
+    over_flower(there)
+    with pytest.raises(RunError, match="on their machines"):
+        run(there.replace(rounds=4))
+    got, here = over_flower(there.replace(rounds=4)), run(elsewhere(there, "here").replace(rounds=4))
+    assert files(got.folder)["network"] == files(here.folder)["network"]
+    assert not (got.folder / "refused.csv").exists()
+    down = [row["downlink_bytes"] for row in got.history], [row["downlink_bytes"] for row in here.history]
+    assert [a > b for a, b in zip(*down, strict=True)] == [False, False, True, False]
 
 
 def test_nodes_in_any_order_give_the_same_run(tiny):
@@ -153,7 +167,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("algorithm", ["fedpm", "sign_sgd"])
+@pytest.mark.parametrize("algorithm", ["fedpm", "sign_sgd", "zeroth_order"])
 def test_a_client_that_fails_is_left_out_of_the_round_and_is_back_in_the_next(tiny, fault, algorithm):
     tiny = tiny.replace(algorithm=algorithm, aggregation="weighted")
     spoil, why, size = FAULTS[fault]

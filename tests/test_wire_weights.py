@@ -29,6 +29,7 @@ SUMS = RNG.integers(-6, 7, N).astype(np.int32)
 START = wire.decode_weights(wire.encode_weights(VALUES, 7, LAYOUT, "packed"), LAYOUT)
 BITS = RNG.integers(0, 2, N)
 LEVELS = RNG.integers(0, 19, N)
+ROUNDS = [VALUES[:3], VALUES[:0], VALUES[3:8]]
 NORMS = np.array([2.5], np.float32)
 
 floats = arrays(np.float32, N, elements=st.floats(-1024, 1024, width=32, allow_nan=False))
@@ -58,6 +59,15 @@ def test_sums_of_votes_survive_the_wire(top, seed, method):
     sums = np.random.default_rng(seed).integers(-top, top + 1, N).astype(np.int32)
     got = wire.decode_votes(wire.encode_votes(sums, top + 1, LAYOUT, method), LAYOUT)
     assert same_bits(got.values, sums)
+
+
+@given(st.lists(arrays(np.float32, st.integers(0, 5), elements=st.floats(-9, 9, width=32))), st.sampled_from(METHODS))
+@settings(deadline=None)
+def test_the_scalars_of_each_round_survive_the_wire(rounds, method):
+    message = wire.encode_scalars(rounds, len(rounds) + 3, LAYOUT, 12345, method)
+    got, coming, checksum = wire.decode_scalars(message, LAYOUT)
+    assert (coming, checksum, len(got)) == (len(rounds) + 3, 12345, len(rounds))
+    assert all(map(same_bits, got, rounds))
 
 
 @given(st.integers(1, 255), st.integers(0, 3), st.integers(0, 2**32 - 1), st.sampled_from(METHODS))
@@ -104,6 +114,11 @@ def messages():
             wire.encode_update(VALUES, REPORT, START, method),
             lambda m: wire.decode_update(m, START),
             lambda got, method=method: wire.encode_update(*got, START, method),
+        )
+        found[f"scalars {method}"] = (
+            wire.encode_scalars(ROUNDS, 7, LAYOUT, 99, method),
+            lambda m: wire.decode_scalars(m, LAYOUT),
+            lambda got, method=method: wire.encode_scalars(got[0], got[1], LAYOUT, got[2], method),
         )
         for kind, symbols, top, scales in [(Kind.SIGNS, BITS, 1, np.empty(0)), (Kind.QSGD, LEVELS, 18, NORMS)]:
             found[f"{kind.name} {method}"] = (
@@ -214,6 +229,15 @@ def test_an_answer_fits_one_broadcast_only():
 def test_an_impossible_report_is_refused(report):
     with pytest.raises(MessageError, match="report"):
         wire.decode_update(wire.encode_update(VALUES, report, START, "packed"), START)
+
+
+def test_scalars_are_those_of_earlier_rounds_and_not_beyond_measure():
+    with pytest.raises(MessageError, match="scalars of 3 rounds before round 3"):
+        wire.decode_scalars(wire.encode_scalars(ROUNDS, 3, LAYOUT, 0, "packed"), LAYOUT)
+    claimed = struct.pack("<II", 1, wire.MAX_SCALARS + 1)
+    forged = resealed(wire.encode_scalars([], 7, LAYOUT, 0, "context")[:HEADER_BYTES] + claimed + b"frame")
+    with pytest.raises(MessageError, match="is the most"):
+        wire.decode_scalars(forged, LAYOUT)
 
 
 @pytest.mark.parametrize("scale", [-1.0, -0.0, np.nan, np.inf])

@@ -20,6 +20,7 @@ from fedsparse.algorithms.fedavg import FedAvg
 from fedsparse.algorithms.fedpm import FedPM
 from fedsparse.algorithms.quantized_fedavg import EDEN, QSGD
 from fedsparse.algorithms.sign_sgd import SignSGD
+from fedsparse.algorithms.zeroth_order import ZerothOrder
 from fedsparse.client import Client
 from fedsparse.errors import SettingError
 from fedsparse.experiment import Experiment
@@ -56,6 +57,7 @@ ALGORITHMS: dict[str, Callable[[Experiment, MaskedNetwork], Algorithm]] = {
     "fed_mask": FedMask,
     "qsgd": QSGD,
     "eden": EDEN,
+    "zeroth_order": ZerothOrder,
 }
 
 

@@ -86,8 +86,11 @@ class UpdateSum:
         if sum(self.weights.values()) + weight > self.MAX_WEIGHT:
             raise MessageError(f"{report.samples} samples at client {report.client}: {self.MAX_WEIGHT} in all at most")
         self.weights[report.client] = weight
-        self.total += weight * np.rint(update / self.UNIT).astype(np.int64)
+        self._add(weight * np.rint(update / self.UNIT).astype(np.int64))
         self.measures[report.client] = {"loss": report.loss}
+
+    def _add(self, counted: np.ndarray) -> None:
+        self.total += counted
 
     def mean(self) -> np.ndarray:
         """Σ pₖ Δₖ, (n,) float64; zero if no update arrived."""

@@ -37,6 +37,7 @@ class Kind(IntEnum):
     QSGD = 20
     EDEN = 21
     WEIGHT_NETWORK = 22
+    SCALARS = 23
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ A client answers a `WeightBroadcast`: its message names the broadcast's checksum
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,8 +27,10 @@ MAX_ABS = 1024.0
 """No weight or update is larger: beyond it, training has diverged."""
 MAX_VOTES = 2047
 """Largest sum of votes that is range coded: a 16-bit distribution has no room for many more symbols."""
+MAX_SCALARS = 2**24
+"""The largest number of scalars in one message: what its reader may be asked to allocate for them is 64 MB."""
 REPORT = struct.Struct("<IIf")
-VOTES = struct.Struct("<I")
+VOTES = COUNT = struct.Struct("<I")
 
 
 @dataclass(frozen=True)
@@ -87,16 +90,55 @@ def decode_votes(message: bytes, layout: Layout) -> WeightBroadcast:
 
 
 def encode_update(update: np.ndarray, report: Report, broadcast: WeightBroadcast, codec: str) -> bytes:
-    """An update as it is: (n,) float32."""
+    """An update as it is: (n,) float32, or a scalar for each direction that the weights moved along."""
     return _answer(Kind.UPDATE, _floats(update, codec), report, broadcast, codec)
 
 
-def decode_update(message: bytes, broadcast: WeightBroadcast) -> tuple[np.ndarray, Report]:
-    """The update and the report in a message of `encode_update`. Raises `MessageError` for anything else."""
+def decode_update(message: bytes, broadcast: WeightBroadcast, count: int | None = None) -> tuple[np.ndarray, Report]:
+    """The update and the report in a message of `encode_update`; `count` scalars instead of n numbers, if it is given.
+
+    Raises:
+        MessageError: anything else.
+    """
     codec, report, body = _answered(message, Kind.UPDATE, broadcast)
-    update = _numbers(body, broadcast.layout.n, codec)
+    update = _numbers(body, broadcast.layout.n if count is None else _check_scalars(count), codec)
     check_same(message, encode_update(update, report, broadcast, codec))
     return update, report
+
+
+def encode_scalars(rounds: Sequence[np.ndarray], round: int, layout: Layout, checksum: int, codec: str) -> bytes:
+    """A broadcast that says how the weights came about: of each of the latest rounds its scalars, (·,) float32.
+
+    Args:
+        rounds: from the one whose weights the receiver holds to the one before the coming one.
+        checksum: of the weights that they lead to.
+
+    Raises:
+        MessageError: more than `MAX_SCALARS`.
+    """
+    counts = [len(scalars) for scalars in rounds]
+    _check_scalars(sum(counts))
+    scalars = _floats(np.concatenate([np.zeros(0, np.float32), *rounds]), codec)
+    payload = np.array([len(rounds), *counts], "<u4").tobytes() + scalars
+    return message_of(Kind.SCALARS, codec, round, layout, checksum, payload)
+
+
+def decode_scalars(message: bytes, layout: Layout) -> tuple[list[np.ndarray], int, int]:
+    """The scalars of each round in a message of `encode_scalars`, the coming round, and the checksum of its weights.
+
+    Raises:
+        MessageError: anything else.
+    """
+    header, payload = open_message(message, Kind.SCALARS, layout)
+    (count,) = unpack(COUNT, payload)
+    if len(payload) < 4 * (1 + count) or count >= header.round:
+        raise MessageError(f"{len(payload)} bytes with scalars of {count} rounds before round {header.round}")
+    ends = np.cumsum(np.frombuffer(payload, "<u4", count, offset=4), dtype=np.int64)
+    total = _check_scalars(int(ends[-1]) if count else 0)
+    scalars = _numbers(payload[4 * (1 + count) :], total, header.codec)
+    rounds = np.split(scalars, ends)[:-1]
+    check_same(message, encode_scalars(rounds, header.round, layout, header.reference, header.codec))
+    return rounds, header.round, header.reference
 
 
 def encode_symbols(
@@ -170,6 +212,13 @@ def _answered(message: bytes, kind: Kind, broadcast: WeightBroadcast) -> tuple[s
     if not np.isfinite(report.loss) or report.samples < 1:
         raise MessageError(f"an update with an impossible report: {report}")
     return header.codec, report, payload[REPORT.size :]
+
+
+def _check_scalars(count: int) -> int:
+    """The same count. Raises `MessageError` if there are more than `MAX_SCALARS`."""
+    if count > MAX_SCALARS:
+        raise MessageError(f"{count} scalars in one message, where {MAX_SCALARS} is the most")
+    return count
 
 
 def _floats(values: np.ndarray, codec: str) -> bytes:
