@@ -142,7 +142,8 @@ class Nodes:
 
     def client_states(self) -> dict[int, dict] | None:
         """None if clients remember anything: it stays at their nodes."""
-        return None if self.experiment.optimizer_state == "kept" or self.experiment.codec == "shared" else {}
+        e = self.experiment
+        return None if e.optimizer_state == "kept" or e.codec == "shared" or e.down_bits else {}
 
     def holdings(self) -> dict[str, int]:
         """One checksum if the server's data were dealt; with `site_classes` one for each site that has been online.

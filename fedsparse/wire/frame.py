@@ -37,6 +37,7 @@ class Kind(IntEnum):
     QSGD = 20
     EDEN = 21
     WEIGHT_NETWORK = 22
+    STEPS = 23
 
 
 @dataclass(frozen=True)
