@@ -261,6 +261,18 @@ def test_who_was_absent_pays_for_what_it_missed(tiny):
     assert max(per_step.values()) < 1.05 * min(per_step.values())
 
 
+def test_a_round_that_nobody_answers_brings_the_public_model_nearer(tiny):
+    federation = Federation(tiny.replace(**PART))
+    federation.round()
+    before = federation.state
+    after = federation.algorithm.aggregate(before, []).state
+    assert np.array_equal(after.weights, before.weights)
+    gap = [np.linalg.norm(state.weights - state.public.values) for state in (before, after)]
+    assert 0 < gap[1] < gap[0] / 2
+    answered = before.public.steps[0].clients
+    assert frame.kind_of(federation.algorithm.broadcast(after, answered[0])) == frame.Kind.STEPS
+
+
 def files(done) -> tuple[bytes, str]:
     history = [{**row, "seconds": 0.0} for row in done.history]
     return (done.folder / "network.fsp").read_bytes(), History(history).to_csv()
