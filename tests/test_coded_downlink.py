@@ -17,6 +17,7 @@ from fedsparse.client import Client
 from fedsparse.models import Layout
 from fedsparse.run_folder import read_checkpoint
 from fedsparse.wire import frame
+from fedsparse.wire.masks import Report
 
 LAYOUT = Layout(((7, 30), (3, 7)))
 N = LAYOUT.n
@@ -259,6 +260,17 @@ def test_who_was_absent_pays_for_what_it_missed(tiny):
     per_step = {missed: np.mean(list(found)) / missed for missed, found in sizes.items()}
     assert len(per_step) > 1
     assert max(per_step.values()) < 1.05 * min(per_step.values())
+
+
+def test_the_servers_own_weights_are_the_sum_of_all_updates_whatever_was_sent(tiny):
+    federation = Federation(tiny.replace(**PART | {"down_bits": 1}))
+    fedavg, state = federation.algorithm, federation.state
+    updates = np.random.default_rng(0).normal(size=(4, len(state.weights))).astype(np.float32)
+    for update in updates:
+        message = fedavg.compress(update, Report(0, 1, 0.5, 0.0), fedavg.downlink.as_broadcast(state.public))
+        state = fedavg.aggregate(state, [(0, message)]).state
+    assert np.allclose(state.weights, federation.state.weights + updates.sum(axis=0), atol=1e-5)
+    assert not np.allclose(state.public.values, state.weights, atol=0.1)
 
 
 def test_a_round_that_nobody_answers_brings_the_public_model_nearer(tiny):
