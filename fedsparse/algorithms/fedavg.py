@@ -1,7 +1,8 @@
 """FedAvg (McMahan et al., AISTATS 2017): weights are trained and averaged. Baselines that train weights build on it.
 
 The server sends the weights as float32, each client its update Δ = w' − w, and w ← w + Σ pₖ Δₖ. With `codec=packed`
-both are 32 bits per weight; with `codec=context` both are deflated by zstd, without loss.
+both are 32 bits per weight; with `codec=context` both are deflated by zstd, without loss. With `down_bits` the downlink
+is quantized (`coded_downlink.py`).
 """
 
 import math
