@@ -206,6 +206,9 @@ def test_forged_steps_are_refused(sent):
     ]:
         with pytest.raises(MessageError, match=words):
             down.receive(forged(down, public, bodies, round), a_client(0))
+    header = frame.Kind.STEPS, "shared", 4, LAYOUT, down.as_broadcast(public).checksum
+    with pytest.raises(MessageError, match="no encoder makes"):
+        down.receive(frame.message_of(*header, message[frame.HEADER_BYTES :]), a_client(0))
     short = frame.message_of(frame.Kind.STEPS, down.experiment.codec, 4, LAYOUT, 0, b"\0\0\0")
     with pytest.raises(MessageError, match="cut off"):
         down.receive(short, a_client(0))

@@ -33,7 +33,7 @@ from fedsparse.errors import MessageError
 from fedsparse.experiment import Experiment
 from fedsparse.models import Layout
 from fedsparse.randomness import raw_bits
-from fedsparse.wire.frame import Kind, check_same, kind_of, message_of, open_message, unpack
+from fedsparse.wire.frame import HEADER_BYTES, Kind, check_same, kind_of, message_of, open_message, unpack
 from fedsparse.wire.relay import latest_records, records_for_client
 from fedsparse.wire.weights import (
     MAX_ABS,
@@ -70,7 +70,7 @@ class PublicModel:
     values: np.ndarray
     """v, (n,) float32."""
     steps: tuple[Step, ...] = ()
-    """The latest ones, up to the one that led to `values`; while nothing has been dropped, from round 1 on."""
+    """The latest ones, up to the one that led to `values`, as many as are smaller than `values` in float32."""
 
     def pack(self) -> dict[str, Any]:
         """Arrays by name, for a checkpoint."""
@@ -107,15 +107,15 @@ class CodedDownlink:
         body = symbols_to_bytes(nearest, 2**e.down_bits - 1, scales, e.codec)
         after = PublicModel(public.round + 1, self._add(public.values, body, public.round))
         steps = [*public.steps, Step(tuple(sorted(clients)), body)]
-        return replace(after, steps=tuple(latest_records(steps, len(self._whole(after)))))
+        return replace(after, steps=tuple(latest_records(steps, len(self._whole(after)) - HEADER_BYTES)))
 
     def broadcast(self, public: PublicModel, client: int | None) -> bytes:
-        """The steps that a client lacks, or the public model whole if that is smaller or they have been dropped."""
+        """The steps that a client lacks; the public model whole if these would be more, and so have been dropped."""
         steps = records_for_client(public.steps, client)
         complete = len(public.steps) == public.round - 1
-        if not steps and not complete:
-            return self.whole(public)
-        return min(self._steps(public, steps or public.steps), self.whole(public), key=len)
+        if steps or complete:  # the first weights are known to all
+            return self._steps(public, steps or public.steps)
+        return self.whole(public)
 
     def receive(self, message: bytes, client: Client) -> WeightBroadcast:
         """The public model that a message leads to; the client remembers it.
