@@ -28,7 +28,8 @@ class Client:
     labels: Tensor
     """(N,) int64."""
     memory: dict = field(default_factory=dict)
-    """The optimizer's moments, with `optimizer_state=kept`; the last θ that it received, with `codec=shared`."""
+    """The optimizer's moments, with `optimizer_state=kept`; what it last trained from, with `codec=shared` or
+    `down_bits`."""
 
 
 def train(

@@ -79,6 +79,9 @@ class Experiment:
         1, "bits per weight that an update is quantized to", low=1, high=2, only={"algorithm": ("qsgd", "eden")})
     perturbations: int = setting(
         10, "directions that a local step measures", low=1, high=10_000, only={"algorithm": ("zeroth_order",)})
+    down_bits: int = setting(
+        0, "bits per weight that the server's steps from round to round are quantized to, with error feedback; 0 sends "
+        "the weights, float32", low=0, high=8, only={"algorithm": ("fedavg", "qsgd", "eden")})
     lam: float = setting(
         0.0, "weight λ of the regularizer in the local loss; 0 is plain FedPM", low=0, high=1e6, only=FEDPM)
     lam_schedule: str = setting(

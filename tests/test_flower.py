@@ -98,6 +98,9 @@ VARIANTS = [
     {"algorithm": "eden", "aggregation": "weighted"},
     {"algorithm": "sign_sgd", "cohort": 2},
     {"algorithm": "zeroth_order", "cohort": 2, "dropout": 0.3, "rounds": 4},
+    {"algorithm": "fedavg", "down_bits": 8, "cohort": 3, "rounds": 4},
+    {"algorithm": "eden", "down_bits": 2, "dropout": 0.3, "rounds": 4, "optimizer_state": "kept"},
+    {"algorithm": "qsgd", "down_bits": 4, "codec": "packed", "cohort": 2, "rounds": 5},
     {"aggregation": "beta", "prior_reset": 2, "lam": 1, "rounds": 3},
     {"lam": 20, "lam_schedule": "server_loss", "validation": 0.2, "dropout": 0.3, "rounds": 3},
     {"lam": 20, "lam_schedule": "client_loss", "target_bpp": 0.3},
@@ -327,6 +330,34 @@ def test_who_fell_silent_is_sent_theta_whole(tiny):
     got = over_flower(tiny.replace(codec="shared", rounds=5, model="conv2", width=0.3), link=silent_once)
     assert kinds == [frame.Kind.THETA, frame.Kind.RELAY, frame.Kind.RELAY, frame.Kind.THETA, frame.Kind.RELAY]
     assert [row["cohort"] for row in got.history] == [4, 4, 3, 4, 4]
+
+
+def test_who_fell_silent_is_sent_every_step_that_it_may_have_lost(tiny):
+    received = []
+
+    def silent_once(app, message, context):
+        if message.metadata.message_type == "train" and context.node_config["partition-id"] == 2:
+            received.append(payload_of(message))
+            context.state.clear() if message.metadata.group_id == "3" else None  # its process was started anew
+            return None if message.metadata.group_id == "3" else app(message, context)
+        return app(message, context)
+
+    e = tiny.replace(algorithm="fedavg", down_bits=4, codec="packed", rounds=5)
+    got = over_flower(e, link=silent_once)
+    sizes = [len(message) - frame.HEADER_BYTES for message in received]
+    assert sizes == [steps * sizes[1] for steps in (0, 1, 1, 3, 1)]
+    assert [row["cohort"] for row in got.history] == [4, 4, 3, 4, 4]
+
+
+def test_after_a_restart_everybody_can_still_follow(tiny):
+    e = tiny.replace(algorithm="eden", down_bits=2)
+    over_flower(e)
+    got, whole = over_flower(e.replace(rounds=4)), run(elsewhere(e, "whole").replace(rounds=4))
+    assert files(got.folder)["network"] == files(whole.folder)["network"]
+    assert got.history[2]["downlink_bytes"] > whole.history[2]["downlink_bytes"]
+    assert got.history[3]["downlink_bytes"] == whole.history[3]["downlink_bytes"]
+    with pytest.raises(RunError, match="flwr run"):
+        run(e.replace(rounds=5))
 
 
 def test_the_server_waits_for_its_nodes_and_no_longer_than_it_was_told(tiny):

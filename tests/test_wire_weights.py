@@ -343,6 +343,36 @@ def test_eden_of_nothing_is_nothing_and_blocks_are_apart():
     assert quantizers.eden_shape(1) == (1, 1)
 
 
+@pytest.mark.parametrize("bits", range(1, 9))
+def test_edens_scale_of_least_error_is_a_projection(bits):
+    rng = np.random.default_rng(3)
+    flips = rng.integers(0, 2, 4096)
+    for x in (rng.normal(size=4096), rng.normal(size=4096) ** 3, np.eye(1, 4096)[0]):
+        best, unbiased = (
+            quantizers.eden_inverse(*quantizers.eden(x, bits, flips, u), bits, flips, 4096) for u in (False, True)
+        )
+        assert (x - best) @ best == pytest.approx(0, abs=1e-5 * (x @ x)), "what is left is orthogonal to what is sent"
+        assert np.linalg.norm(x - best) <= min(np.linalg.norm(x - unbiased), np.linalg.norm(x))
+        assert not quantizers.eden_inverse(*quantizers.eden(0 * x, bits, flips, False), bits, flips, 4096).any()
+
+
+def squared_error(centroids: np.ndarray) -> float:
+    """Of a standard normal, rounded to the nearest centroid."""
+    borders = np.concatenate([[-np.inf], (centroids[1:] + centroids[:-1]) / 2, [np.inf]])
+    share, slope = np.diff(norm.cdf(borders)), -np.diff(norm.pdf(borders))
+    square = share - np.diff(np.where(np.isfinite(borders), borders, 0) * norm.pdf(borders))
+    return float(np.sum(square - 2 * centroids * slope + centroids**2 * share))
+
+
+@pytest.mark.parametrize("bits", range(3, 9))
+def test_evenly_spaced_centroids_have_the_least_error(bits):
+    centroids = quantizers.EDEN_CENTROIDS[bits]
+    assert len(centroids) == 2**bits
+    least = squared_error(centroids)
+    assert least < min(squared_error(centroids * factor) for factor in (0.999, 1.001))
+    assert least < squared_error(quantizers.EDEN_CENTROIDS[bits - 1]) / 3
+
+
 @pytest.mark.parametrize("bits", [1, 2])
 def test_centroids_are_the_means_of_the_normal_between_their_borders(bits):
     centroids = quantizers.EDEN_CENTROIDS[bits]

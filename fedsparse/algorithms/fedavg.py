@@ -1,18 +1,21 @@
 """FedAvg (McMahan et al., AISTATS 2017): weights are trained and averaged. Baselines that train weights build on it.
 
 The server sends the weights as float32, each client its update Δ = w' − w, and w ← w + Σ pₖ Δₖ. With `codec=packed`
-both are 32 bits per weight; with `codec=context` both are deflated by zstd, without loss.
+both are 32 bits per weight; with `codec=context` both are deflated by zstd, without loss. With `down_bits` the downlink
+is quantized (`coded_downlink.py`).
 """
 
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
 from fedsparse.aggregation import Aggregated, collect, means
+from fedsparse.algorithms.coded_downlink import CodedDownlink, PublicModel
 from fedsparse.algorithms.state import State
 from fedsparse.client import Client, train_locally
 from fedsparse.errors import MessageError
@@ -103,6 +106,17 @@ class WeightsState(State):
 
     weights: np.ndarray
     """(n,) float32."""
+    public: PublicModel | None = None
+    """With `down_bits`: what clients can know of them."""
+
+    def pack(self) -> dict[str, Any]:
+        known = self.public.pack() if self.public else {}
+        return {"round": self.round, "weights": self.weights, **known}
+
+    @classmethod
+    def unpack(cls, packed: dict[str, Any]) -> "WeightsState":
+        public = PublicModel.unpack(packed, packed["round"] + 1) if "public" in packed else None
+        return cls(packed["round"], packed["weights"], public)
 
 
 class FedAvg:
@@ -110,18 +124,24 @@ class FedAvg:
 
     def __init__(self, experiment: Experiment, network: MaskedNetwork) -> None:
         self.experiment, self.network, self.layout = experiment, network, network.layout
+        self.first_weights = partial(first_weights, self.layout, experiment.seed)
+        self.downlink = CodedDownlink(experiment, self.layout, self.first_weights)
 
     def init(self) -> WeightsState:
         """Kaiming's random weights, keyed by the seed."""
-        return WeightsState(0, first_weights(self.layout, self.experiment.seed))
+        first = self.first_weights()
+        return WeightsState(0, first, PublicModel(1, first) if self.experiment.down_bits else None)
 
     def broadcast(self, state: WeightsState, client: int | None = None) -> bytes:
-        """The weights, for round `state.round` + 1."""
+        """The weights, for round `state.round` + 1; with `down_bits`, what this client lacks of the public model."""
+        if state.public:
+            return self.downlink.broadcast(state.public, client)
         return encode_weights(state.weights, state.round + 1, self.layout, self.experiment.codec)
 
     def local_update(self, message: bytes, client: Client) -> bytes:
         """Train the weights; what is sent is how far they went."""
-        broadcast = decode_weights(message, self.layout)
+        coded = self.experiment.down_bits
+        broadcast = self.downlink.receive(message, client) if coded else decode_weights(message, self.layout)
         update, report = self.train(broadcast.values, client, broadcast.round)
         return self.compress(update, report, broadcast)
 
@@ -137,19 +157,23 @@ class FedAvg:
 
     def aggregate(self, state: WeightsState, updates: Iterable[tuple[int, bytes]], min_updates: int = 0) -> Aggregated:
         """w + the mean of the updates; with `aggregation=weighted`, weighted by samples, as McMahan et al. do."""
-        broadcast, weighted = (
-            decode_weights(self.broadcast(state), self.layout),
-            self.experiment.aggregation == "weighted",
-        )
-        empty = partial(UpdateSum, broadcast, weighted, self.decompress)
+        empty = partial(UpdateSum, self._start(state), self.experiment.aggregation == "weighted", self.decompress)
         total, uplink, rejected = collect(updates, empty, min_updates)
         weights = np.clip(state.weights + total.mean(), -MAX_ABS, MAX_ABS)  # beyond, no message could carry them
-        after = WeightsState(state.round + 1, weights.astype(np.float32))
+        weights = weights.astype(np.float32)
+        public = self.downlink.advance(state.public, weights, uplink) if state.public else None
+        after = WeightsState(state.round + 1, weights, public)
         return Aggregated(after, means(total.measures), uplink, rejected, total.measures)
 
     def parameters(self, state: WeightsState) -> Weights:
-        """The weights themselves."""
-        return Weights(state.weights)
+        """The weights themselves; with `down_bits`, as the clients would find them."""
+        return Weights(state.public.values if state.public else state.weights)
+
+    def _start(self, state: WeightsState) -> WeightBroadcast:
+        """What this round's clients began from."""
+        if state.public:
+            return self.downlink.as_broadcast(state.public)
+        return decode_weights(self.broadcast(state), self.layout)
 
     def compress(self, update: np.ndarray, report: Report, broadcast: WeightBroadcast) -> bytes:
         """The update as float32."""

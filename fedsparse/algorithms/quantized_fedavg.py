@@ -1,6 +1,6 @@
 """QSGD (Alistarh et al., NeurIPS 2017) and EDEN (Vargaftik et al., ICML 2022): FedAvg with updates of 1 or 2 bits.
 
-Only the uplink is quantized; down go the weights as in FedAvg, and the ledger counts them.
+Only the uplink is quantized here. The downlink is FedAvg's: float32, or with `down_bits` quantized as well.
 """
 
 import numpy as np

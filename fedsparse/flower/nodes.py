@@ -143,8 +143,8 @@ class Nodes:
     def client_states(self) -> dict[int, dict] | None:
         """None if clients remember anything: it stays at their nodes."""
         e = self.experiment
-        remember = e.optimizer_state == "kept" or e.codec == "shared" or e.algorithm == "zeroth_order"
-        return None if remember else {}
+        shared = e.codec == "shared" or e.down_bits or e.algorithm == "zeroth_order"
+        return None if e.optimizer_state == "kept" or shared else {}
 
     def holdings(self) -> dict[str, int]:
         """One checksum if the server's data were dealt; with `site_classes` one for each site that has been online.

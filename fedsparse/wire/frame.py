@@ -37,7 +37,8 @@ class Kind(IntEnum):
     QSGD = 20
     EDEN = 21
     WEIGHT_NETWORK = 22
-    SCALARS = 23
+    STEPS = 23
+    SCALARS = 24
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ server knows of, if its answer was lost: it begins with the record of the round 
 
 import itertools
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,20 @@ from fedsparse.wire.frame import Kind, check_same, message_of, open_message, unp
 from fedsparse.wire.masks import MaskBroadcast, decode_theta, encode_theta
 
 HEAD = struct.Struct("<ff")
+
+
+class Relayed(Protocol):
+    """What took the clients of one round to what those of the next begin from."""
+
+    @property
+    def clients(self) -> Collection[int]:
+        """Those that answered in the round: they hold what it began from."""
+
+    def pack(self) -> bytes:
+        """As it is sent to them."""
+
+
+R = TypeVar("R", bound=Relayed)
 
 
 class Mask(NamedTuple):
@@ -50,6 +64,11 @@ class Record:
     theta: int
     """Fingerprint of the θ that the masks answer."""
     masks: tuple[Mask, ...]
+
+    @property
+    def clients(self) -> list[int]:
+        """Those whose masks these are."""
+        return [mask.client for mask in self.masks]
 
     def pack(self) -> bytes:
         """As bytes."""
@@ -89,9 +108,9 @@ def _record(reader: "_Reader", n: int) -> Record:
     return Record(round, theta, tuple(map(Mask, clients, weights, chosen)))
 
 
-def records_for_client(records: Sequence[Record], client: int | None) -> list[Record]:
+def records_for_client(records: Sequence[R], client: int | None) -> list[R]:
     """The records that a client needs: from the last round that it answered in; none if it answered in none."""
-    answered = [i for i, record in enumerate(records) if any(mask.client == client for mask in record.masks)]
+    answered = [i for i, record in enumerate(records) if client in record.clients]
     return list(records[answered[-1] :]) if answered else []
 
 
@@ -153,9 +172,9 @@ def decode_relay(message: bytes, held: MaskBroadcast, seed: int) -> MaskBroadcas
     return goal
 
 
-def latest_records(records: Iterable[Record], max_bytes: int) -> list[Record]:
+def latest_records(records: Iterable[R], max_bytes: int) -> list[R]:
     """The latest records, as many as fit `max_bytes`: more would be larger than θ itself."""
-    found: list[Record] = []
+    found: list[R] = []
     for record in reversed(list(records)):
         max_bytes -= len(record.pack())
         if max_bytes < 0:

@@ -12,9 +12,12 @@ A client answers a `WeightBroadcast`: its message names the broadcast's checksum
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+import torch
 
 from fedsparse.errors import MessageError
 from fedsparse.models import Layout
@@ -35,13 +38,26 @@ VOTES = COUNT = struct.Struct("<I")
 
 @dataclass(frozen=True)
 class WeightBroadcast:
-    """What all clients of a round begin from; the server having sent these bytes, the client having decoded them."""
+    """What all clients of a round begin from; the server having sent these bytes, the client having decoded them.
 
-    values: np.ndarray
+    Two are equal if round, layout and checksum are.
+    """
+
+    values: np.ndarray = field(compare=False)
     """(n,): weights, float32, or sums of votes, int32."""
     round: int
     layout: Layout
     checksum: int
+
+    @cached_property
+    def packed(self) -> dict[str, Any]:
+        """Numbers and a tensor that a client's memory, and so a checkpoint, can hold."""
+        return {"round": self.round, "checksum": self.checksum, "values": torch.from_numpy(self.values)}
+
+    @classmethod
+    def unpack(cls, packed: dict[str, Any], layout: Layout) -> "WeightBroadcast":
+        """The inverse of `packed`."""
+        return cls(packed["values"].numpy(), packed["round"], layout, packed["checksum"])
 
 
 def encode_weights(values: np.ndarray, round: int, layout: Layout, codec: str) -> bytes:
@@ -151,12 +167,7 @@ def encode_symbols(
     codec: str,
 ) -> bytes:
     """A quantized update: float32 scales, then whole numbers 0 … top, at most 255."""
-    coded = (
-        pack_levels(symbols.astype(np.uint8), top)
-        if codec == "packed"
-        else range_encode(symbols, Contexts.one(len(symbols)), top + 1)
-    )
-    return _answer(kind, scales.astype("<f4").tobytes() + coded, report, broadcast, codec)
+    return _answer(kind, symbols_to_bytes(symbols, top, scales, codec), report, broadcast, codec)
 
 
 def decode_symbols(
@@ -168,6 +179,26 @@ def decode_symbols(
         MessageError: anything that `encode_symbols` would not have made of so many symbols and scales.
     """
     codec, report, body = _answered(message, kind, broadcast)
+    symbols, lengths = symbols_from_bytes(body, count, top, scales, codec)
+    return symbols, lengths, report
+
+
+def symbols_to_bytes(symbols: np.ndarray, top: int, scales: np.ndarray, codec: str) -> bytes:
+    """Float32 scales, then whole numbers 0 … top, at most 255."""
+    coded = (
+        pack_levels(symbols.astype(np.uint8), top)
+        if codec == "packed"
+        else range_encode(symbols, Contexts.one(len(symbols)), top + 1)
+    )
+    return scales.astype("<f4").tobytes() + coded
+
+
+def symbols_from_bytes(body: bytes, count: int, top: int, scales: int, codec: str) -> tuple[np.ndarray, np.ndarray]:
+    """The inverse of `symbols_to_bytes`: symbols, (count,) int64, and scales, (scales,) float32.
+
+    Raises:
+        MessageError: anything that `symbols_to_bytes` would not have made of so many symbols and scales.
+    """
     if len(body) < 4 * scales:
         raise MessageError("the scales are cut off")
     lengths = np.frombuffer(body[: 4 * scales], "<f4").astype(np.float32)
@@ -177,8 +208,8 @@ def decode_symbols(
         symbols = unpack_levels(body[4 * scales :], count, top)
     else:
         symbols = range_decode(body[4 * scales :], Contexts.one(count), top + 1)
-    check_same(message, encode_symbols(kind, symbols, top, lengths, report, broadcast, codec))
-    return symbols.astype(np.int64), lengths, report
+    check_same(body, symbols_to_bytes(symbols, top, lengths, codec))
+    return symbols.astype(np.int64), lengths
 
 
 def encode_weight_network(weights: Weights, layout: Layout, description: bytes) -> bytes:
