@@ -28,7 +28,11 @@ def test_a_frame_at_every_position(lam):
     point = SWEEP.at(lam)
     assert caption.startswith(f"λ = {lam:g}: accuracy")
     for column, name in ACCURACIES.items():
-        assert f"{name} {100 * np.mean(point.accuracies[column]):.1f} ±" in caption
+        values = 100 * np.array(point.accuracies[column])
+        by_seed = " / ".join(
+            f"{value:.1f}" for value in values
+        )  # of what has collapsed and what lives there is no mean
+        assert f"{name} " + (by_seed if point.parted else f"{values.mean():.1f} ±") in caption
     assert f"{point.megabytes['megabytes_down']:.2f} down" in caption
     assert f"uplink {point.rates['bpp_uplink']:.3f}" in caption
     assert ("collapsed" in caption) == explorer.collapsed(point, SWEEP)
@@ -57,6 +61,19 @@ def test_a_frame_at_every_position(lam):
     heights = [bar.get_height() for bar in theta.patches]
     assert np.allclose(heights, np.array(point.theta) / 93_034), "bars of the histogram"
     assert (mask.images[0].get_array() == point.mask).all()
+
+
+def test_seeds_that_have_parted_have_no_mean():
+    live = SWEEP.points[0]
+    some = replace(live, accuracies=dict.fromkeys(ACCURACIES, (0.1, 0.9, 0.95)))
+    every = replace(live, accuracies=dict.fromkeys(ACCURACIES, (0.1, 0.12, 0.09)))
+    assert (live.parted, some.parted, every.parted) == (False, True, False)
+    level, half = some.level("accuracy")
+    assert level == 0.1
+    assert np.isnan(half)
+    assert explorer.collapsed(some, SWEEP)
+    assert "(by seed): sampled 10.0 / 90.0 / 95.0" in view.caption(some, SWEEP)
+    assert view.row(some)["threshold, %"] == "10.0 / 90.0 / 95.0"
 
 
 def test_the_ends_of_the_sweep():

@@ -10,7 +10,6 @@ import numpy as np
 
 from fedsparse.analysis.explorer.sweep import ACCURACIES, RATES, WAYS, Point, Sweep
 from fedsparse.analysis.explorer.view import STYLE, caption, collapsed, floor, landmarks, table
-from fedsparse.analysis.sweeps import interval
 
 PARTS = {name.upper().replace(".", "_"): name for name in ("page.css", "charts.js", "page.js")}
 """Files of this folder that are put into the page."""
@@ -61,7 +60,7 @@ def _point(point: Point, sweep: Sweep) -> dict[str, Any]:
     accuracies = {
         name: {"mean": mean, "half": half, "seeds": list(point.accuracies[column])}
         for column, name in ACCURACIES.items()
-        for mean, half in [np.nan_to_num(np.round(interval(point.accuracies[column]), 4)).tolist()]
+        for mean, half in [np.nan_to_num(np.round(point.level(column), 4)).tolist()]
     }
     rounds = point.rounds.rename(columns=ACCURACIES | SHORT)[[*ACCURACIES.values(), *SHORT.values()]]
     by_round = {name: [None if np.isnan(v) else round(float(v), 4) for v in rounds[name]] for name in rounds}

@@ -15,6 +15,7 @@ import numpy as np
 import pandas
 
 from fedsparse.analysis.processes import in_processes
+from fedsparse.analysis.sweeps import interval
 from fedsparse.errors import DataError, SettingError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import Federation
@@ -59,6 +60,20 @@ class Point:
     def theta(self) -> tuple[int, ...]:
         """The histogram after the last round."""
         return self.thetas[-1]
+
+    @property
+    def parted(self) -> bool:
+        """Whether some seeds have collapsed and others have not: accuracy is below half of another seed's."""
+        values = self.accuracies["accuracy_expected"]
+        return min(values) < max(values) / 2
+
+    def level(self, column: str) -> tuple[float, float]:
+        """Mean accuracy over the seeds and half the width of its 95 % interval, NaN for one seed.
+
+        Where seeds have parted, a mean would be of no network that there is: the least accuracy, and NaN.
+        """
+        values = self.accuracies[column]
+        return (min(values), math.nan) if self.parted else interval(values)
 
     @property
     def density(self) -> float:

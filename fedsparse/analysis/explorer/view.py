@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 
 from fedsparse.analysis.explorer.sweep import ACCURACIES, RATES, WAYS, Point, Sweep
 from fedsparse.analysis.plots.style import MARKERS, OKABE_ITO, plot_lines
-from fedsparse.analysis.sweeps import interval
 
 STYLE = f"<style>\n{Path(__file__).with_name('view.css').read_text(encoding='utf-8')}</style>"
 
@@ -64,9 +63,12 @@ def table(sweep: Sweep, lam: float) -> str:
 
 
 def collapsed(point: Point, sweep: Sweep) -> bool:
-    """Whether accuracy is below half of the best in the sweep, and below 2 % are ones: else, training may go on."""
-    best = max(np.mean(p.accuracies["accuracy_expected"]) for p in sweep.points)
-    return bool(np.mean(point.accuracies["accuracy_expected"]) < best / 2 and point.density < 0.02)
+    """Whether accuracy is below half of the best in the sweep, and below 2 % are ones: else, training may go on.
+
+    Some seeds that have collapsed are enough, while others live.
+    """
+    best = max(p.level("accuracy_expected")[0] for p in sweep.points)
+    return point.parted or bool(point.level("accuracy_expected")[0] < best / 2 and point.density < 0.02)
 
 
 def landmarks(sweep: Sweep) -> dict[float, str]:
@@ -84,7 +86,7 @@ def landmarks(sweep: Sweep) -> dict[float, str]:
 def floor(sweep: Sweep) -> float:
     """Where the axis of accuracy begins: a multiple of 0.05 below every interval of a λ that has not collapsed."""
     working = [p for p in sweep.points if not collapsed(p, sweep)]
-    low = [np.nan_to_num(interval(p.accuracies[name])).dot([1, -1]) for p in working for name in ACCURACIES]
+    low = [np.nan_to_num(p.level(name)).dot([1, -1]) for p in working for name in ACCURACIES]
     return max(0.0, math.floor(min(low) * 20) / 20)
 
 
@@ -96,7 +98,7 @@ def charts(point: Point, sweep: Sweep) -> list[tuple[Figure, str]]:
     accuracy = _axes("accuracy, bar: 95 % interval", "λ", ylim=(low - 0.05 * (1 - low), 1.005), **look)
     words = []
     for i, (column, name) in enumerate(ACCURACIES.items()):
-        means, halves = np.array([interval(p.accuracies[column]) for p in sweep.points]).T
+        means, halves = np.array([p.level(column) for p in sweep.points]).T
         drawn = np.where(means < low, np.nan, means)  # what has collapsed lies below the axis
         shift = 0.02 * (i - 1)
         own = {"color": OKABE_ITO[i], "marker": MARKERS[i], "markersize": 4, "linewidth": 1}
@@ -107,8 +109,8 @@ def charts(point: Point, sweep: Sweep) -> list[tuple[Figure, str]]:
         )
         words.append(f"{name} " + ", ".join(f"{mean:.3f} at {lam:g}" for mean, lam in zip(means, lams, strict=True)))
     for place, p in zip(places, sweep.points, strict=True):
-        if (mean := np.mean(p.accuracies["accuracy"])) < low:
-            accuracy.annotate(f"↓ {mean:.2f}", (place + 0.09, low), ha="right", va="bottom", fontsize=8)
+        if (level := p.level("accuracy")[0]) < low:
+            accuracy.annotate(f"↓ {level:.2f}", (place + 0.09, low), ha="right", va="bottom", fontsize=8)
     accuracy.legend(loc="lower left", frameon=False, fontsize=7.5)
     rates = _axes("bits per parameter", "λ", yscale="log", **look)
     plot_lines(rates, {n: (places, [max(p.rates[c], 1e-5) for p in sweep.points]) for c, n in RATES.items()})
@@ -141,9 +143,11 @@ def charts(point: Point, sweep: Sweep) -> list[tuple[Figure, str]]:
 def caption(point: Point, sweep: Sweep) -> str:
     """What is shown at a λ, in a few sentences."""
     seeds = len(point.accuracies["accuracy"])
-    spread = "one seed" if seeds == 1 else f"95 % interval over {seeds} seeds"
+    spread = "one seed" if seeds == 1 else "by seed" if point.parted else f"95 % interval over {seeds} seeds"
     by_kind = ", ".join(f"{name} {_percent(point, column)}" for column, name in ACCURACIES.items())
-    why = " The mask has collapsed: too few weights are left to learn with." if collapsed(point, sweep) else ""
+    where = f"in some of {seeds} seeds" if point.parted else "in every seed" if seeds > 1 else ""
+    why = f" The mask has collapsed {where}".rstrip() + ": too few weights are left to learn with."
+    why = why if collapsed(point, sweep) else ""
     if landmarks(sweep).get(point.lam) == "knee":
         why = " This is the knee: at the next larger λ sampled networks have lost more than a point."
     up, down = point.megabytes.values()
@@ -182,7 +186,9 @@ def _apart(places: np.ndarray, lams: np.ndarray) -> list[str]:
 
 
 def _percent(point: Point, column: str) -> str:
-    mean, half = interval(point.accuracies[column])
+    if point.parted:
+        return " / ".join(f"{100 * value:.1f}" for value in point.accuracies[column])
+    mean, half = point.level(column)
     return f"{100 * mean:.1f}" + ("" if math.isnan(half) else f" ± {100 * half:.1f}")
 
 

@@ -56,6 +56,7 @@ def by_round(
 def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], title: str = "") -> Figure:
     """One panel per entry of `columns`, against λ: one dot per seed, and a line through their means.
 
+    No accuracy is a mean over seeds of which some have collapsed, below half of the best: there the line has a gap.
     λ is to scale on a logarithmic axis, on which 0 has a place at the left. A panel of accuracies shows the upper
     end of the axis alone; an arrow at its lower edge stands for a run below it.
 
@@ -68,8 +69,10 @@ def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], tit
     lams = sorted(last["lam"].unique())
     figure, row = panels(len(groups), max(7.2, 3.8 * len(groups)), 3.7, title)
     for axes, group in zip(row, groups, strict=True):
-        means = last.groupby("lam")[list(group)].mean()
-        floor = floor_of(means) if all(column.startswith("accuracy") for column in group) else 0.0
+        means, floor = last.groupby("lam")[list(group)].mean(), 0.0
+        if all(column.startswith("accuracy") for column in group):
+            means = means.where(last.groupby("lam")[list(group)].min() >= means.max().max() / 2)
+            floor = floor_of(means)
         for column, colour, marker in zip(group, OKABE_ITO, MARKERS, strict=False):
             shown, below = last[last[column] >= floor], last[last[column] < floor]
             axes.plot(means.index, means[column].where(means[column] >= floor), color=colour, linewidth=1.5)
