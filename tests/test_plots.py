@@ -222,6 +222,15 @@ def test_by_lam_shows_the_upper_accuracies_and_marks_those_below():
     assert list(density.get_xticks()) == [0, 1, 20], "0 is there, and λ is to scale"
 
 
+def test_by_lam_has_no_mean_over_a_collapsed_and_a_live_seed():
+    rows = [(0.0, 0.98, 0.5), (1.0, 0.97, 0.3), (1.0, 0.1, 0.0), (20.0, 0.1, 0.0), (20.0, 0.1, 0.01)]
+    table = pandas.DataFrame(rows, columns=["lam", "accuracy", "density"])
+    (density,) = plots.by_lam(table, ("density",)).axes
+    (line,) = density.lines
+    assert list(line.get_ydata()) == pytest.approx([0.5, np.nan, 0.005], nan_ok=True)
+    assert sum(len(dots.get_offsets()) for dots in density.collections) == 5, "each run has its mark"
+
+
 def boxes(texts):
     """Their places on the page, in pixels."""
     return [text.get_window_extent() for text in texts if text.get_text()]

@@ -26,4 +26,5 @@ def main(argv: Sequence[str]) -> int:
 
 def details() -> str:
     """For the help: the studies."""
-    return "\n".join(["Studies:", *(f"  {name:<18}{study.question}" for name, study in STUDIES.items())])
+    width = max(map(len, STUDIES))
+    return "\n".join(["Studies:", *(f"  {name:<{width}}  {study.question}" for name, study in STUDIES.items())])

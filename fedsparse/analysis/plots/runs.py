@@ -56,7 +56,8 @@ def by_round(
 def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], title: str = "") -> Figure:
     """One panel per entry of `columns`, against λ: one dot per seed, and a line through their means.
 
-    No accuracy is a mean over seeds of which some have collapsed, below half of the best: there the line has a gap.
+    Where some seeds have collapsed, to an accuracy below half of the best, and others have not, the line has a gap:
+    their mean would describe neither.
     λ is to scale on a logarithmic axis, on which 0 has a place at the left. A panel of accuracies shows the upper
     end of the axis alone; an arrow at its lower edge stands for a run below it.
 
@@ -68,11 +69,14 @@ def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], tit
     check_table(last, "lam", *itertools.chain(*groups))
     lams = sorted(last["lam"].unique())
     figure, row = panels(len(groups), max(7.2, 3.8 * len(groups)), 3.7, title)
+    accuracies = last.filter(like="accuracy").min(axis=1)
+    collapsed = accuracies < accuracies.max() / 2
+    parted = collapsed.groupby(last["lam"]).nunique() > 1
     for axes, group in zip(row, groups, strict=True):
-        means, floor = last.groupby("lam")[list(group)].mean(), 0.0
+        means, floor = last.groupby("lam")[list(group)].mean()[~parted], 0.0
         if all(column.startswith("accuracy") for column in group):
-            means = means.where(last.groupby("lam")[list(group)].min() >= means.max().max() / 2)
             floor = floor_of(means)
+        means = means.reindex(lams)
         for column, colour, marker in zip(group, OKABE_ITO, MARKERS, strict=False):
             shown, below = last[last[column] >= floor], last[last[column] < floor]
             axes.plot(means.index, means[column].where(means[column] >= floor), color=colour, linewidth=1.5)
@@ -174,8 +178,8 @@ def points(
             axes.axhline(chance, color="black", linewidth=1, linestyle=":")
         axes.set(ylabel=LABELS.get(column, column), ylim=(-0.02, 1.02), xlim=(-0.5, len(groups) - 0.5))
         axes.set_xticks(range(len(groups)), [textwrap.fill(str(group), letters) for group in groups], fontsize=9)
-    if len(lines) > 1 and x != by:
-        row[0].legend()
+    if len(lines) > 1 and x != by:  # outside, since the groups leave no corner free
+        common_legend(figure, "outside lower center", ncols=len(lines))
     return figure
 
 
