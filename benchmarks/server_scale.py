@@ -1,4 +1,4 @@
-"""(h) What does one more client cost the server, and what would ten thousand and ten million cost?
+"""(k) What does one more client cost the server, and what would ten thousand and ten million cost?
 
 Seconds are processor time of one core, so that other programs on the machine matter little. The last table is computed
 from the others: nobody has run a round of that size.
@@ -55,9 +55,9 @@ def main(repeats: int = 9) -> str:
     packed, *_, coded = CASES
     rounds = [_round_of(k, name, costs[name]) for k in POPULATIONS for name in (packed, coded)]
     return "\n".join([
-        table(f"(h) One client's mask at the server: conv4, n = {layout.n:,}", rows),
-        table(f"(h) An aggregator's memory: 8 bytes per parameter, {per_mask:.0f} bytes per mask (measured)", memory),
-        table("(h) On paper: one round of many clients", rounds),
+        table(f"(k) One client's mask at the server: conv4, n = {layout.n:,}", rows),
+        table(f"(k) An aggregator's memory: 8 bytes per parameter, {per_mask:.0f} bytes per mask (measured)", memory),
+        table("(k) On paper: one round of many clients", rounds),
     ])  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""(i) Does the mask make a network faster? A network as it was trained, over the same without its dead units."""
+"""(g) Does the mask make a network faster? A network as it was trained, over the same without its dead units."""
 
 import statistics
 from pathlib import Path
@@ -35,7 +35,7 @@ def main(repeats: int = 31) -> str:
                     "whole / without dead units": ratio(seconds, "whole", "small"),
                 }
             )
-    return table("(i) A network over the same without its dead units", rows)
+    return table("(g) A network over the same without its dead units", rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""(i) What does a waiting node cost the SuperLink? One signed call of the fleet API, over TLS, at one process.
+"""(l) What does a waiting node cost the SuperLink? One signed call of the fleet API, over TLS, at one process.
 
 Seconds are the SuperLink's own processor time, read from /proc on Linux. Needs the extra `flower`, openssl, ssh-keygen.
 """
@@ -55,7 +55,7 @@ def main(calls: int = 200) -> str:
         f"waiting nodes, at {CORE:.0%} of its core": f"{CORE / waiting:.0f}",
         "10,000 replies, minutes of its core": f"{10_000 * CALLS * each / 60:.1f}",
     }
-    return table("(i) A SuperLink of flwr 1.41, with TLS, node keys and its database in a file", [row])
+    return table("(l) A SuperLink of flwr 1.41, with TLS, node keys and its database in a file", [row])
 
 
 def _seconds(process: int) -> float:
