@@ -96,7 +96,7 @@ class TrainStep:
         mask = torch.sub(theta, self.noise, out=self.noise).ceil_()  # 1 where u < θ, else 0: faster than comparing
         torch.mul(self.frozen, mask, out=self.weights)
         loss = F.cross_entropy(self.network.forward_with_parts(images, self.leaves), labels)
-        torch._foreach_copy_(self.gradients, torch.autograd.grad(loss, self.leaves))
+        torch._foreach_copy_(self.gradients, torch.autograd.grad(loss, self.leaves, materialize_grads=True))
         # ∂L/∂s = ∂L/∂(w m) · w · θ (1−θ), times θ once more with the scaled estimator (`layers.sample_mask`).
         sigmoid_grad = torch.sub(1, theta, out=self.noise).mul_(theta)
         gradient.mul_(self.frozen).mul_(sigmoid_grad)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fedsparse.errors import DataError, one_line
 from fedsparse.experiment import TORCHVISION_DATASETS, Experiment
-from fedsparse.own.arrays import ARRAYS, TRAINING, checked, npz
+from fedsparse.own.arrays import ARRAYS, check_tensors, checked, npz
 from fedsparse.randomness import permutation
 from fedsparse.setting import nearest
 
@@ -23,7 +23,7 @@ EMNIST_PARTS = ("train-images-idx3", "train-labels-idx1", "test-images-idx3", "t
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images and labels, in memory once."""
+    """Images and labels, in memory once. Raises `DataError` if they are not of the types and shapes that follow."""
 
     name: str
     x_train: Tensor
@@ -38,6 +38,11 @@ class Dataset:
     x_val: Tensor = field(default_factory=lambda: torch.empty(0))
     """Training images that are held out; (0,) if there are none, as are their labels."""
     y_val: Tensor = field(default_factory=lambda: torch.empty(0))
+
+    def __post_init__(self) -> None:
+        for part in ("train", "test", "val"):
+            x, y = getattr(self, f"x_{part}"), getattr(self, f"y_{part}")
+            check_tensors(part, x, y, self.x_train, self.classes)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -120,20 +125,6 @@ def _held_out(whole: Dataset, size: int, seed: int) -> Dataset:
         y_val=whole.y_train[out],
         source=f"{whole.source}, {size:,} of them held out for validation",
     )
-
-
-def load_file(file: Path, classes: int) -> Dataset:
-    """A site's own training data: an .npz as in `load`, whose labels are below `classes`; not every class has to occur.
-
-    The test set is empty: no site is asked for one, and what the file holds of it is not read.
-
-    Raises:
-        DataError: no such file, or one that does not hold what it should.
-    """
-    if not os.path.exists(file):
-        raise DataError(f"no {file}: it must hold {', '.join(TRAINING)}")
-    x, y = map(torch.from_numpy, checked(file.stem, classes, *npz(file, TRAINING)))
-    return Dataset(file.stem, x, y, x[:0], y[:0], classes, f"{file.stem} from {file.name}")
 
 
 def _digits() -> list[np.ndarray]:

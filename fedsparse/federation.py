@@ -20,7 +20,7 @@ from fedsparse.errors import RunError, RunWarning
 from fedsparse.evaluation import evaluate, three_accuracies
 from fedsparse.experiment import Experiment
 from fedsparse.history import ACCURACIES, COLUMNS, HELD_OUT, History
-from fedsparse.own.names import is_own, resolve
+from fedsparse.own.names import is_own, named_if_it_fails, resolve
 from fedsparse.population import WHOLE, ClientBackend, Clients, Population, sample_cohort, surviving_clients
 from fedsparse.run_folder import RunFolder
 from fedsparse.runs import Run, versions
@@ -190,7 +190,8 @@ def run(
             _check_same(folder, saved, dataset, clients, min_updates, frozen)
             return Run(experiment, folder.path, History(saved["history"]), saved["versions"], model)
         keep_freed_memory()
-        federation = Federation(experiment, dataset, client_backend, min_updates)
+        with named_if_it_fails(experiment):
+            federation = Federation(experiment, dataset, client_backend, min_updates)
         if saved:
             federation.restore(saved)
             _check_same(folder, saved, dataset, federation.clients, min_updates, federation.frozen)
@@ -248,7 +249,8 @@ def _rounds(
     e, history = federation.experiment, federation.history
     with tqdm(total=e.rounds, initial=len(history), unit="round", disable=not progress) as bar:
         while len(history) < e.rounds:
-            federation.round()
+            with named_if_it_fails(e):
+                federation.round()
             _keep(federation, folder)
             known = (f", accuracy {r['accuracy']:.3f}" for r in reversed(history.rows) if not math.isnan(r["accuracy"]))
             measured = f"up {history.last['bpp_uplink']:.3f} bpp" + next(known, "")

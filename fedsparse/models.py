@@ -7,6 +7,7 @@ masked like weights.
 """
 
 import hashlib
+import math
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -28,8 +29,8 @@ CHANNELS = {
 }
 
 
-MOST = 4096
-"""The largest side of an image, and the largest number of classes: what a file may ask a reader to build."""
+MOST, PIXELS = 4096, 2**24
+"""The largest side of an image or number of classes, and the most values of an image: what a file may ask for."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,10 @@ class Architecture:
     """With `init=own`, the file that the frozen weights are from."""
 
     def __post_init__(self) -> None:
-        if not all(1 <= number <= MOST for number in (*self.shape, self.classes)):
-            size = "×".join(map(str, self.shape[1:]))
-            raise SettingError(f"images of {size} pixels, {self.classes} classes: both are at least 1, at most {MOST}")
+        sides = *self.shape, self.classes
+        if not all(1 <= number <= MOST for number in sides) or math.prod(self.shape) > PIXELS:
+            said = f"images of {'×'.join(map(str, self.shape))} values, {self.classes} classes"
+            raise SettingError(f"{said}: each number is 1 to {MOST}, and an image has {PIXELS:,} values at most")
 
     def stages(self) -> list[tuple[str, tuple[int, ...]]]:
         """Every stage in order: ("conv", weight shape), ("pool", ()), ("dense", weight shape).
@@ -248,17 +250,21 @@ def build(experiment: Experiment, shape: tuple[int, int, int], classes: int) -> 
     return network_of(architecture, precision_of(e, device)).to(device)
 
 
-def network_of(architecture: Architecture, precision: str = "float32") -> MaskedNetwork:
+def network_of(architecture: Architecture, precision: str = "float32", n: int | None = None) -> MaskedNetwork:
     """The network of an architecture, by this package or of the user's own.
 
+    Args:
+        n: how many parameters a file says that it has, which is compared before a module of one's own is tried.
+
     Raises:
+        MessageError: it has others.
         SettingError: the images are too small for the model; a module that cannot be masked.
         DataError: the file of its weights is not there, or does not fit.
     """
     if is_own(architecture.model):
         from fedsparse.own.module import OwnNetwork
 
-        return OwnNetwork(architecture, precision)
+        return OwnNetwork(architecture, precision, n)
     return MaskedNetwork(architecture, precision)
 
 

@@ -31,11 +31,13 @@ class Run:
     """Of fedsparse, torch and numpy, as of the last round that was done."""
     model: Callable[..., nn.Module] | None = None
     """What made the module, where it is the user's own."""
+    weights: str | Path | None = None
+    """Where the file of its frozen weights lies now, if it was moved."""
 
     @property
     def network(self) -> TrainedNetwork:
         """The thresholded network, read from `network.fsp`."""
-        return load_network(self.folder / "network.fsp", self.model)
+        return load_network(self.folder / "network.fsp", self.model, self.weights)
 
     @property
     def network_bytes(self) -> int:
@@ -63,13 +65,15 @@ class Run:
         return missed_target(self.experiment, self.history)
 
 
-def open_run(folder: str | Path, model: Callable[..., nn.Module] | None = None) -> Run:
+def open_run(
+    folder: str | Path, model: Callable[..., nn.Module] | None = None, weights: str | Path | None = None
+) -> Run:
     """The run in a folder, finished or not: without its data, its lock, or write access.
 
     Its experiment names the place where the folder lies now.
 
     Args:
-        model: as in `load_network`, for a network around a module of one's own.
+        model, weights: as in `load_network`, for a network around a module, or with frozen weights, of one's own.
 
     Raises:
         RunError: there is no run, it cannot be read, or another version of fedsparse made it.
@@ -80,7 +84,7 @@ def open_run(folder: str | Path, model: Callable[..., nn.Module] | None = None) 
         experiment = Experiment(**{**settings_in(path, saved), "out": path.resolve().parent})
     except SettingError as error:
         raise RunError(f"the run in {path} was made by another version of fedsparse: {error}") from None
-    return Run(experiment, path, History(saved["history"]), saved["versions"], model)
+    return Run(experiment, path, History(saved["history"]), saved["versions"], model, weights)
 
 
 def versions() -> dict[str, str]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from fedsparse import DataError, data
+from fedsparse.own.site import load_file
 
 
 def arrays(classes: int = 3, **changes) -> dict[str, np.ndarray]:
@@ -89,7 +90,13 @@ def test_your_own_npz(tmp_path, channels):
             r"come last: .*; x_train\.transpose\(0, 2, 3, 1\) makes it so",
         ),
         ({"x_train": np.zeros((12, 8, 8))}, r"floats from 0 to 1 become that by numpy\.rint\(255 \* x\)"),
-        ({"x_train": np.zeros((12, 8, 8), np.uint16)}, r"uint16 from 0 to 65535 becomes that by \(x >> 8\)"),
+        ({"x_train": np.full((12, 8, 8), 256, np.uint16)}, r"from 0 to 65535 become that by \(x >> 8\)"),
+        ({"x_train": np.full((12, 8, 8), 255, np.uint16)}, r"from 0 to 255 become that by numpy\.rint\(x\)"),
+        ({"x_train": np.full((12, 8, 8), 2.0)}, r"from 0 to 255 become that by numpy\.rint\(x\)"),
+        ({"x_train": np.full((12, 8, 8), -1.0)}, r"or \(N, H, W, channels\)$"),
+        ({"y_train": np.eye(3)[np.arange(12) % 3]}, r"of one-hot rows, y\.argmax\(1\) makes them"),
+        ({"y_train": np.arange(12) % 3 + 0.5}, r"whole numbers, one per image$"),
+        ({"y_train": np.arange(12) % 3 + 1}, r"labels are 0 to 2; numpy\.unique\(y, return_inverse=True\)"),
         ({"x_train": np.zeros((12, 64), np.uint8)}, r"or \(N, H, W, channels\)$"),
         ({"y_train": np.array(["cat", "dog", "owl"] * 4)}, r"numpy\.unique\(y, return_inverse=True\)\[1\] numbers"),
         ({"y_train": np.arange(12.0) % 3}, r"y\.astype\(int\) makes them whole"),
@@ -139,6 +146,33 @@ def test_what_numpy_or_a_folder_put_in_place_of_an_npz_is_refused(tmp_path):
         data.load("texts", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"x_train": torch.zeros(6, 1, 4, 4)}, r"x_train is float32 \(6, 1, 4, 4\); images are uint8"),
+        ({"x_train": torch.zeros(6, 4, 4, dtype=torch.uint8)}, r"images are uint8 \(N, channels, height, width\)"),
+        ({"x_train": np.zeros((6, 1, 4, 4), np.uint8)}, "are tensors, not ndarray; torch.from_numpy"),
+        ({"y_train": torch.arange(5) % 3}, r"labels are int64, one for each of 6 images"),
+        ({"y_train": torch.arange(6).int() % 3}, r"y_train is int32 \(6,\)"),
+        ({"y_test": torch.tensor([0, 3])}, "y_test has labels from 0 to 3; with 3 classes they are 0 to 2"),
+        ({"y_train": torch.arange(6) % 3 - 1}, "y_train has labels from -1 to 1"),
+        ({"x_test": torch.zeros(2, 1, 5, 5, dtype=torch.uint8)}, r"each of shape \(1, 4, 4\), as x_train"),
+        ({"x_train": torch.zeros(0, 1, 4, 4, dtype=torch.uint8), "y_train": torch.arange(0)}, "x_train is uint8"),
+    ],
+)
+def test_tensors_in_memory_are_checked_as_files_are(changes, words):
+    tensors = {
+        "x_train": torch.zeros(6, 1, 4, 4, dtype=torch.uint8),
+        "y_train": torch.arange(6) % 3,
+        "x_test": torch.zeros(2, 1, 4, 4, dtype=torch.uint8),
+        "y_test": torch.arange(2),
+    }
+    data.Dataset("mine", **tensors, classes=3, source="mine")
+    with pytest.raises(DataError, match=words) as error:
+        data.Dataset("mine", **{**tensors, **changes}, classes=3, source="mine")
+    assert "\n" not in str(error.value)
+
+
 def test_a_file_with_the_name_of_the_embedded_set_is_not_passed_over(tmp_path):
     np.savez(tmp_path / "digits.npz", **arrays())
     with pytest.raises(DataError, match=r"digits\.npz has the name of the set that comes with scikit-learn: rename"):
@@ -148,13 +182,13 @@ def test_a_file_with_the_name_of_the_embedded_set_is_not_passed_over(tmp_path):
 def test_a_site_needs_no_test_set(tmp_path):
     np.savez(tmp_path / "site.npz", **arrays(x_test=None, y_test=None))
     np.savez(tmp_path / "whole.npz", **arrays(x_test=np.zeros(3)))
-    site, whole = (data.load_file(tmp_path / f"{name}.npz", 5) for name in ("site", "whole"))
+    site, whole = (load_file(tmp_path / f"{name}.npz", 5) for name in ("site", "whole"))
     assert (site.shape, site.classes, len(site.y_train), len(site.y_test)) == ((1, 8, 8), 5, 12, 0)
     assert site.fingerprint() == whole.fingerprint()
     with pytest.raises(DataError, match=r"it must hold x_train, y_train$"):
-        data.load_file(tmp_path / "nowhere.npz", 5)
+        load_file(tmp_path / "nowhere.npz", 5)
     with pytest.raises(DataError, match="label 2; with 2 classes"):
-        data.load_file(tmp_path / "site.npz", 2)
+        load_file(tmp_path / "site.npz", 2)
 
 
 def test_every_truncation_of_an_npz_is_refused(tmp_path):

@@ -31,6 +31,7 @@ from fedsparse import (
 )  # fmt: skip
 from fedsparse.__main__ import main
 from fedsparse.own.exported import plain_module, shrunk
+from fedsparse.own.weights import state_dict_in
 from fedsparse.wire.frame import CHECKSUM, HEADER, Kind, header_of, message_of
 from fedsparse.wire.network_file import encode
 
@@ -171,6 +172,63 @@ MINE = '''
     def number(shape, classes):
         return 3
 
+    def batch_statistics(shape, classes):
+        return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64, track_running_stats=False), nn.Linear(64, classes))
+
+    class Unused(nn.Module):
+        """With a head that only training of another kind needs."""
+
+        def __init__(self, classes):
+            super().__init__()
+            self.last, self.other = nn.Linear(64, classes), nn.Linear(64, 3)
+
+        def forward(self, x):
+            return self.last(x.flatten(1))
+
+    def unused(shape, classes):
+        return Unused(classes)
+
+    class Changed(nn.Module):
+        """A linear layer whose logits go through a function."""
+
+        def __init__(self, classes, change):
+            super().__init__()
+            self.last, self.change = nn.Linear(64, classes), change
+            self.register_buffer("seen", torch.zeros(()))
+
+        def forward(self, x):
+            return self.change(self, self.last(x.flatten(1)))
+
+    def count(self, logits):
+        self.seen += 1
+        return logits
+
+    def late(self, logits):
+        if len(logits) > 3:
+            raise ValueError("too many images")
+        return logits
+
+    def detached(shape, classes):
+        return Changed(classes, lambda self, x: x.detach())
+
+    def tupled(shape, classes):
+        return Changed(classes, lambda self, x: (x, x))
+
+    def random(shape, classes):
+        return Changed(classes, lambda self, x: nn.functional.dropout(x, 0.5, True))
+
+    def counting(shape, classes):
+        return Changed(classes, count)
+
+    def failing_later(shape, classes):
+        return Changed(classes, late)
+
+    def without_values(shape, classes):
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, classes, device="meta"))
+
+    def leaving(shape, classes):
+        raise SystemExit(3)
+
     half = Regularizer(value=lambda theta, s, s0: theta / 2, derivative=lambda theta, s, s0: 0.5)
 
     def odd_and_even(labels, experiment):
@@ -179,6 +237,15 @@ MINE = '''
 
     def short(labels, experiment):
         return [[0], [1]]
+
+    thirds = [list(range(k, 200, 4)) for k in range(4)]
+
+    def overwriting(labels, experiment):
+        labels[:] = 0
+        return thirds
+
+    def as_masks(labels, experiment):
+        return [np.arange(len(labels)) % experiment.clients == k for k in range(experiment.clients)]
 
     def twice(labels, experiment):
         return [[0, 1]] * experiment.clients
@@ -198,6 +265,12 @@ MINE = '''
 
     wrong = Regularizer(value=lambda theta, s, s0: theta[:2], derivative=lambda theta, s, s0: 1.0)
     infinite = Regularizer(value=lambda theta, s, s0: theta, derivative=lambda theta, s, s0: 1 / 0)
+
+    for_few = Regularizer(value=lambda theta, s, s0: theta[:3] * 0, derivative=lambda theta, s, s0: theta[:3] * 0)
+
+    class Silent(FedPM):
+        def aggregate(self, state, updates, min_updates=0):
+            return None
 
     class Louder(FedPM):
         def parameters(self, state):
@@ -291,7 +364,14 @@ def test_shrink_is_for_what_it_knows(mine, model):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ("batch_norm", "1 is a BatchNorm2d, whose running statistics nobody sends; use GroupNorm or LayerNorm"),
+        ("batch_norm", "1 is a BatchNorm2d, whose running statistics nobody sends, and without which"),
+        ("batch_statistics", "without which an image's logits would depend on its batch; use GroupNorm or LayerNorm"),
+        ("detached", "gives logits that no weight is trained by"),
+        ("tupled", "gives a tuple; logits are a tensor"),
+        ("random", "gives other logits for the same images"),
+        ("counting", "keeps something of the images in seen, which nobody sends"),
+        ("without_values", "has tensors on the device meta"),
+        ("leaving", "failed: SystemExit: 3"),
         ("recurrent", "1 is a LSTM, which cannot be masked; build it of Linear layers"),
         ("loose", "it (Loose) has a parameter of its own, scale, which would be neither masked nor trained"),
         ("two_biases", "1 (Linear) has a parameter of its own, 1.bias"),
@@ -328,8 +408,11 @@ def test_what_cannot_be_masked_is_one_line(mine, tmp_path, capsys, model, words)
         ({"model": "no_such:thing"}, "cannot import 'no_such' (ModuleNotFoundError"),
         ({"model": "outside:mlp", "width": 0.3}, "width=0.3 would have no effect"),
         ({"regularizer": "outside:mlp", "lam": 1}, "it must be a fedsparse.Regularizer"),
-        ({"partition": "outside:short"}, "gives 2 parts of shapes (1,), (1,); one list of whole indices"),
-        ({"partition": "outside:flat"}, "gives 4 parts of shapes (), (), (); one list of whole indices"),
+        ({"model": "outside.py:mlp"}, "outside.py is no name of a module; it must be package.module:name"),
+        ({"model": "./outside:mlp"}, "./outside is no name of a module"),
+        ({"partition": "outside:short"}, "gives 2 parts: int64 (1,), int64 (1,); one list of whole indices"),
+        ({"partition": "outside:flat"}, "gives 4 parts: int64 (), int64 (), int64 (); one list of whole indices"),
+        ({"partition": "outside:as_masks"}, "per client is needed; numpy.flatnonzero makes indices of a mask"),
         ({"partition": "outside:halves"}, "one list of whole indices"),
         ({"partition": "outside:nothing_at_all"}, "failed: TypeError: 'NoneType' object is not iterable"),
         ({"partition": "outside:fading"}, "failed: RuntimeError: no more"),
@@ -349,6 +432,54 @@ def test_what_cannot_be_masked_is_one_line(mine, tmp_path, capsys, model, words)
 def test_what_cannot_be_used_is_refused(given, words):
     with pytest.raises((SettingError, DataError)) as refused:
         Federation(Experiment(**{"clients": 4, **given})).round()
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"model": "outside:failing_later"}, "model=outside:failing_later failed: ValueError: too many images"),
+        ({"model": "outside:failing_later", "engine": "plain"}, "failed: ValueError: too many images"),
+        ({"algorithm": "outside:Silent"}, "algorithm=outside:Silent failed: AttributeError"),
+        ({"regularizer": "outside:for_few", "lam": 1}, "regularizer=outside:for_few failed: RuntimeError"),
+    ],
+)
+@pytest.mark.usefixtures("mine")
+def test_what_fails_while_it_trains_is_named(small, given, words):
+    with pytest.raises(SettingError) as refused:
+        run(Experiment(**{**small, **given}))
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_layer_that_is_not_used_has_no_gradient_in_either_engine(mine, small):
+    fast, plain = (run(Experiment(model=mine.unused, engine=engine, **small)) for engine in ("fast", "plain"))
+    assert fast.history.last["uplink_bytes"] == plain.history.last["uplink_bytes"]
+
+
+def test_a_partition_may_be_a_list_and_does_not_change_the_labels(mine, small):
+    listed, overwriting = (Federation(Experiment(partition=f"outside:{p}", **small)) for p in ("thirds", "overwriting"))
+    assert np.array_equal(listed.clients.label_counts, overwriting.clients.label_counts)
+    assert listed.clients.label_counts.sum() == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"w": torch.tensor([1.0, float("nan")])}, "w must be an ordinary tensor of finite numbers"),
+        ({"w": torch.ones(2, dtype=torch.complex64)}, "w must be an ordinary tensor"),
+        ({"w": torch.eye(3).to_sparse()}, "w must be an ordinary tensor"),
+        ({"w": torch.empty(3, device="meta")}, "w must be an ordinary tensor"),
+        ({"model": {"w": torch.ones(2)}, "epoch": 3}, "holds no state_dict but one at 'model'"),
+        (nn.Linear(2, 2), "cannot be read; torch.save(module.state_dict(), file) makes one"),
+    ],
+)
+def test_a_file_of_weights_that_cannot_be_frozen_is_refused(tmp_path, content, words):
+    file = tmp_path / "weights.pt"
+    torch.save(content, file)
+    with pytest.raises(DataError) as refused:
+        state_dict_in(str(file))
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -387,9 +518,10 @@ def test_frozen_weights_may_be_pre_trained(mine, small, tmp_path):
     assert smaller.stat().st_size < 4 * len(built_in.network.weights) / 20, "the weights are not in it"
     assert torch.equal(load_network(smaller)(images), logits)
     moved = file.rename(tmp_path / "moved.pt")
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match=r"no such file; .*load_network\(…, weights=…\) says where that file is now"):
         load_network(smaller)
     assert torch.equal(load_network(smaller, weights=moved)(images), logits)
+    assert torch.equal(open_run(built_in.folder, weights=moved).network(images), logits)
     torch.save({name: t + 1 for name, t in dense.state_dict().items()}, file)
     with pytest.raises(MessageError, match="other frozen weights"):
         load_network(smaller)
@@ -408,7 +540,7 @@ def test_a_file_that_names_a_module_imports_nothing(mine, small):
     done = run(Experiment(model=mine.mlp, **small))
     with pytest.raises(MessageError, match="give that function as load_network"):
         load_network(done.folder / "network.fsp")
-    with pytest.raises(MessageError, match="another layout"):
+    with pytest.raises(MessageError, match="50610 parameters, and model=outside:residual has 1562"):
         load_network(done.folder / "network.fsp", model=mine.residual)
 
 
@@ -483,7 +615,8 @@ def test_a_small_file_cannot_claim_a_huge_network(tmp_path):
     tracemalloc.start()
     for n, changes, words in (
         (4_000_000_000, huge, "no network that learned is so small"),
-        (1000, huge, "where the header announces 1,000"),
+        (1000, huge | {"shape": [1, 4096, 2048]}, "where the header announces 1,000"),
+        (1000, huge | {"shape": [4096, 4096, 4096]}, "an image has 16,777,216 values at most"),
     ):
         path = tmp_path / "network.fsp"
         path.write_bytes(file(n, **changes))

@@ -255,13 +255,13 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(tiny, monkeypat
 
 @pytest.mark.parametrize(
     ("shape", "labels", "words"),
-    [((6, 2, 5000), 2, "images of 2×5000 pixels, 2 classes"), ((4100, 1, 1), 4100, "4100 classes")],
+    [((6, 2, 5000), 2, "images of 1×2×5000 values, 2 classes"), ((4100, 1, 1), 4100, "4100 classes")],
 )
 def test_what_could_not_be_read_again_is_not_trained(tiny, tmp_path, shape, labels, words):
     x, y = np.zeros(shape, np.uint8), np.arange(len(np.zeros(shape))) % labels
     np.savez(tmp_path / "big.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])
     big = tiny.replace(dataset="big", data_root=tmp_path, train_size=0, clients=2)
-    with pytest.raises(SettingError, match=f"{words}: both are at least 1, at most 4096"):
+    with pytest.raises(SettingError, match=f"{words}: each number is 1 to 4096"):
         run(big)
     assert not Path(tiny.out).exists() or not list(Path(tiny.out).iterdir())
 

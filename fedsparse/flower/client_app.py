@@ -23,6 +23,7 @@ from fedsparse.client import Client
 from fedsparse.errors import DataError, FedsparseError, MessageError, SettingError
 from fedsparse.experiment import Experiment
 from fedsparse.flower.run_config import FlowerSettings, from_run_config
+from fedsparse.own.site import load_file
 from fedsparse.partition import split
 from fedsparse.threads import parallel_map
 
@@ -113,7 +114,7 @@ def _load(experiment: Experiment, settings: FlowerSettings, client: int, place: 
     if settings.site_classes:
         if not place.endswith(".npz"):
             raise DataError(f"site_classes={settings.site_classes}: this node needs data=…/<site>.npz in its config")
-        dataset = data.load_file(Path(place), settings.site_classes)
+        dataset = load_file(Path(place), settings.site_classes)
         images, labels = dataset.x_train, dataset.y_train
     else:
         dataset = data.load_for(experiment, place)

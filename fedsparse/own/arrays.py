@@ -1,26 +1,18 @@
 """Images and labels that users bring: what an .npz must hold, in which form; and how to convert what is not taken."""
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from fedsparse.errors import DataError
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 TRAINING = ARRAYS[:2]
-IMAGES = {
-    "f": "floats from 0 to 1 become that by numpy.rint(255 * x).astype(numpy.uint8)",
-    "u": "{} from 0 to 65535 becomes that by (x >> 8).astype(numpy.uint8)",
-}
-LABELS = {
-    "U": "numpy.unique(y, return_inverse=True)[1] numbers them",
-    "S": "numpy.unique(y, return_inverse=True)[1] numbers them",
-    "f": "y.astype(int) makes them whole",
-    "b": "y.astype(int) makes them whole",
-}
-"""How to convert images and labels that are not taken, by the kind of their NumPy type."""
+NUMBERED = "numpy.unique(y, return_inverse=True)[1] numbers them"
 
 
 def npz(file: Path, names: Sequence[str] = ARRAYS) -> list[np.ndarray]:
@@ -59,7 +51,8 @@ def _flaw(file: Path, error: Exception) -> str:
             whole = archive.testzip() is None
     except Exception:  # as many kinds as there are ways to damage it
         whole = False
-    return "holds Python objects in place of numbers" if whole else "is cut off or damaged"
+    objects = "holds Python objects in place of numbers (of texts, .astype(str) makes an array)"
+    return objects if whole else "is cut off or damaged"
 
 
 def checked(name: str, classes: int | None, *arrays: np.ndarray) -> list[np.ndarray]:
@@ -72,12 +65,12 @@ def checked(name: str, classes: int | None, *arrays: np.ndarray) -> list[np.ndar
         if x.dtype != np.uint8 or x.ndim not in (3, 4) or not len(x):
             raise DataError(
                 f"{name}: x_{split} is {x.dtype} {x.shape}; images are uint8 (N, H, W) or (N, H, W, channels)"
-                f"{_way(IMAGES, x) * (x.dtype != np.uint8)}"
+                f"{_to_uint8(x) * (x.dtype != np.uint8)}"
             )
         if y.ndim != 1 or len(y) != len(x) or not np.issubdtype(y.dtype, np.integer):
             raise DataError(
                 f"{name}: y_{split} is {y.dtype} {y.shape}; labels are {len(x)} whole numbers, one per image"
-                f"{_way(LABELS, y)}"
+                f"{_to_labels(y)}"
             )
         if x.ndim == 4 and x.shape[-1] > 4:
             turn = f"; x_{split}.transpose(0, 2, 3, 1) makes it so" * (x.shape[1] <= 4)
@@ -88,16 +81,77 @@ def checked(name: str, classes: int | None, *arrays: np.ndarray) -> list[np.ndar
         labels.append(y.astype(np.int64))
     if images[0].shape[1:] != images[-1].shape[1:]:
         raise DataError(f"{name}: training images are {images[0].shape[1:]}, test images {images[1].shape[1:]}")
+    way = "" if classes else f"; {NUMBERED}"
     classes = classes or len(np.unique(labels[0]))
     if classes < 2:
         raise DataError(f"{name}: every image has label {labels[0][0]}; there must be two classes at least")
     for split, y in zip(("train", "test"), labels, strict=False):
         if y.min() < 0 or y.max() >= classes:
             bad = y.min() if y.min() < 0 else y.max()
-            raise DataError(f"{name}: y_{split} has label {bad}; with {classes} classes labels are 0 to {classes - 1}")
+            raise DataError(
+                f"{name}: y_{split} has label {bad}; with {classes} classes labels are 0 to {classes - 1}{way}"
+            )
     return [array for split in zip(images, labels, strict=True) for array in split]
 
 
-def _way(ways: Mapping[str, str], array: np.ndarray) -> str:
-    """How an array of a kind that is not taken can be converted, if it can."""
-    return f"; {ways[array.dtype.kind].format(array.dtype)}" if array.dtype.kind in ways else ""
+def _to_uint8(x: np.ndarray) -> str:
+    """How images of another type become uint8, if their range says it."""
+    low, high = (x.min(), x.max()) if x.dtype.kind in "fui" and x.size else (-1, 0)
+    if x.dtype.kind == "f" and low >= 0 and high <= 1:
+        return "; floats from 0 to 1 become that by numpy.rint(255 * x).astype(numpy.uint8)"
+    if low >= 0 and high <= 255:
+        return "; values from 0 to 255 become that by numpy.rint(x).astype(numpy.uint8)"
+    if low >= 0 and high <= 65535 and x.dtype.kind != "f":
+        return "; values from 0 to 65535 become that by (x >> 8).astype(numpy.uint8)"
+    return ""
+
+
+def _to_labels(y: np.ndarray) -> str:
+    """How labels of another type or shape become whole numbers, if it can be told."""
+    if y.ndim == 2 and y.shape[1] > 1 and y.dtype.kind in "fuib":
+        return "; of one-hot rows, y.argmax(1) makes them"
+    if y.dtype.kind in "US":
+        return f"; {NUMBERED}"
+    return "; y.astype(int) makes them whole" if y.dtype.kind in "fb" and np.array_equal(y, y.astype(int)) else ""
+
+
+def check_tensors(part: str, x: Tensor, y: Tensor, train: Tensor, classes: int) -> None:
+    """Raise `DataError` unless images and labels are as a `Dataset` has them; a part without images has no labels."""
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+        kind = type(x if not isinstance(x, Tensor) else y).__name__
+        raise DataError(f"x_{part} and y_{part} are tensors, not {kind}; torch.from_numpy makes them of arrays")
+    if not len(x) and not len(y) and part != "train":
+        return
+    if x.dtype != torch.uint8 or x.ndim != 4 or x.shape[1:] != train.shape[1:] or not len(x):
+        like = f", each of shape {tuple(train.shape[1:])}, as x_train" * (part != "train")
+        said = f"{str(x.dtype).removeprefix('torch.')} {tuple(x.shape)}"
+        raise DataError(f"x_{part} is {said}; images are uint8 (N, channels, height, width){like}")
+    if y.dtype != torch.int64 or y.shape != x.shape[:1]:
+        said = f"{str(y.dtype).removeprefix('torch.')} {tuple(y.shape)}"
+        raise DataError(f"y_{part} is {said}; labels are int64, one for each of {len(x)} images")
+    if y.min() < 0 or y.max() >= classes:
+        raise DataError(
+            f"y_{part} has labels from {y.min()} to {y.max()}; with {classes} classes they are 0 to {classes - 1}"
+        )
+
+
+def batch_of(images: Tensor | np.ndarray, shape: tuple[int, int, int], device: torch.device) -> Tensor:
+    """A batch as a trained network takes it: uint8 as it is, floats as float32.
+
+    Raises:
+        DataError: no numbers, or images of another shape or scale.
+    """
+    try:
+        images = np.ascontiguousarray(images) if isinstance(images, np.ndarray) else images
+        images = torch.as_tensor(images, device=device)
+    except (TypeError, ValueError, RuntimeError):
+        raise DataError(f"images are a tensor or an array of numbers, not {type(images).__name__}") from None
+    if tuple(images.shape[1:]) != shape:
+        raise DataError(f"images are (batch, {', '.join(map(str, shape))}) for this network, not {tuple(images.shape)}")
+    if images.dtype == torch.uint8:
+        return images
+    # The range belongs to the data, which are not there while the network is compiled or exported.
+    known = not torch.compiler.is_compiling() and images.numel()
+    if not images.is_floating_point() or (known and not images.abs().max() <= 1):
+        raise DataError("images are uint8 from 0 to 255, or floats scaled to [-1, 1]")
+    return images.float()

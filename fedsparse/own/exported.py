@@ -1,6 +1,7 @@
 """Out again: a trained network as an ordinary PyTorch module, without its dead units, and as ONNX."""
 
 import importlib.util
+import os
 import re
 from copy import deepcopy
 from itertools import pairwise
@@ -108,8 +109,8 @@ def to_onnx(module: nn.Module, shape: tuple[int, int, int], file: str | Path) ->
     images = torch.zeros(2, *shape)
     try:
         torch.onnx.export(
-            module.eval(), (images,), str(file), input_names=["images"], output_names=["logits"], dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False, external_data=False,
+            module.eval(), (images,), os.path.expanduser(file), input_names=["images"], output_names=["logits"],
+            dynamo=True, dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False, external_data=False,
         )  # fmt: skip
     except OSError as error:
         raise RunError(f"cannot write {file}: {error.strerror or error}") from None

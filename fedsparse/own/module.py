@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from fedsparse.errors import DataError, SettingError, one_line
+from fedsparse.errors import DataError, MessageError, SettingError, one_line
 from fedsparse.layers import CONSTANTS
 from fedsparse.models import Architecture, Layout, MaskedNetwork, digest_of, scaled
 from fedsparse.own.names import call
@@ -37,17 +37,22 @@ class OwnNetwork(MaskedNetwork):
     The module runs in evaluation mode: dropout is off.
 
     Raises:
+        MessageError: it has not the `n` parameters that a file promised.
         SettingError: the factory cannot be found or fails, or its module cannot be masked; one line says why.
     """
 
     frozen: Tensor
     module: nn.Module
 
-    def __init__(self, architecture: Architecture, precision: str = "float32") -> None:
+    def __init__(self, architecture: Architecture, precision: str = "float32", n: int | None = None) -> None:
         nn.Module.__init__(self)
         self.architecture, self.precision = architecture, precision
         with _seeded(architecture.seed):
-            module = deepcopy(call("model", architecture.model, architecture.shape, architecture.classes))
+            module = call("model", architecture.model, architecture.shape, architecture.classes)
+            try:
+                module = deepcopy(module)
+            except Exception as error:  # what a module holds beside tensors
+                raise SettingError(f"model={architecture.model} cannot be copied: {one_line(error)}") from error
         self._refuse_unless_maskable(module)
         own = architecture.init == "own"
         if own and architecture.weights:
@@ -69,6 +74,8 @@ class OwnNetwork(MaskedNetwork):
         self.idle: list[nn.Module] = []
         self.layout = Layout(shapes, biases, bytes.fromhex(self.fingerprint()) if own else b"")
         self.memory_format = torch.channels_last
+        if n not in (None, self.layout.n):
+            raise MessageError(f"for a network of {n} parameters, and model={architecture.model} has {self.layout.n}")
         self._try()
 
     def weights(self, mask: Tensor) -> Tensor:
@@ -80,7 +87,10 @@ class OwnNetwork(MaskedNetwork):
         x = scaled(images).to(memory_format=self.memory_format)
         # A copy of the module for one thread at a time: a functional call puts its weights in place while it runs.
         with borrowed(self.idle, lambda: deepcopy(self.module)) as module, self.arithmetic(x.device):
-            return functional_call(module, dict(zip(self.names, parts, strict=True)), (x,)).float()
+            logits = functional_call(module, dict(zip(self.names, parts, strict=True)), (x,))
+        if not isinstance(logits, Tensor):
+            raise SettingError(f"model={self.architecture.model} gives a {type(logits).__name__}; logits are a tensor")
+        return logits.float()
 
     def layers(self) -> list[Any]:
         """The masked layers, in order."""
@@ -111,9 +121,10 @@ class OwnNetwork(MaskedNetwork):
             raise SettingError(f"{named} gives {type(module).__name__}; it must return a torch.nn.Module")
         for name, part in module.named_modules():
             kind = type(part).__name__
-            if isinstance(part, _NormBase) and part.track_running_stats:
+            if isinstance(part, _BatchNorm) or (isinstance(part, _NormBase) and part.track_running_stats):
                 raise SettingError(
-                    f"{named}: {name} is a {kind}, whose running statistics nobody sends; use GroupNorm or LayerNorm"
+                    f"{named}: {name} is a {kind}, whose running statistics nobody sends, and without which an image's "
+                    "logits would depend on its batch; use GroupNorm or LayerNorm"
                 )
             if isinstance(part, (nn.RNNBase, nn.MultiheadAttention)):
                 raise SettingError(f"{named}: {name} is a {kind}, which cannot be masked; build it of Linear layers")
@@ -129,31 +140,45 @@ class OwnNetwork(MaskedNetwork):
                 kind = type(module.get_submodule(name.rpartition(".")[0])).__name__
                 raise SettingError(
                     f"{named}: {where} ({kind}) has a parameter of its own, {name}, which would be neither masked nor "
-                    "trained; build it from Linear, Conv and Embedding layers, each with a bias of its own"
+                    "trained; build it from Linear, Conv and Embedding layers (a learned token is an Embedding(1, d))"
                 )
+        if any(tensor.is_meta for tensor in module.state_dict().values()):
+            raise SettingError(f"{named} has tensors on the device meta, which have no values")
 
     def _try(self) -> None:
-        """Refuse a module that does not give logits for images of this shape, whatever their number."""
+        """Refuse a module that does not give the same logits each time for images of this shape, whatever their number,
+        or whose logits cannot be trained."""
         classes, named = self.architecture.classes, f"model={self.architecture.model}"
         for number in (3, 1):
-            images = torch.zeros(number, *self.architecture.shape, device=self.frozen.device)
+            images = torch.linspace(-1, 1, number * math.prod(self.architecture.shape), device=self.frozen.device)
+            images = images.view(number, *self.architecture.shape)
             try:
-                shape = tuple(self._logits(images).shape)
+                logits, again = self._logits(images), self.forward_with_weights(images, self.frozen)
             except Exception as error:
                 where = f"{named} fails on images of {self.architecture.shape}"
                 raise SettingError(f"{where}: {one_line(error)}") from error
-            if shape != (number, classes):
-                said = f"{shape} for images of shape {tuple(images.shape)}"
+            if tuple(logits.shape) != (number, classes):
+                said = f"{tuple(logits.shape)} for images of shape {tuple(images.shape)}"
                 raise SettingError(f"{named} gives {said}; logits of shape ({number}, {classes}) are needed")
+            if not torch.equal(logits.detach(), again.detach()):
+                raise SettingError(
+                    f"{named} gives other logits for the same images; it must be a function of them alone"
+                )
+            if not logits.requires_grad:
+                raise SettingError(f"{named} gives logits that no weight is trained by: do not detach them")
+        kept = dict(self.module.named_buffers())
+        for name, tensor in (pair for copy in self.idle for pair in copy.named_buffers()):
+            if not torch.equal(tensor, kept[name]):
+                raise SettingError(f"{named} keeps something of the images in {name}, which nobody sends")
 
-    @torch.no_grad()
     def _logits(self, images: Tensor) -> Tensor:
         """Of the frozen weights; where a module does not take channels last, as one that calls `view`, not so."""
+        weights = self.frozen.clone().requires_grad_()
         try:
-            return self.forward_with_weights(images, self.frozen)
+            return self.forward_with_weights(images, weights)
         except RuntimeError:
             self.memory_format = torch.contiguous_format
-            return self.forward_with_weights(images, self.frozen)
+            return self.forward_with_weights(images, weights)
 
 
 def _masked(module: nn.Module) -> list[list[str]]:

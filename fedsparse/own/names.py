@@ -4,9 +4,14 @@ A setting holds the name, so that a run can be resumed and is known by it; in Py
 """
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from fedsparse.errors import SettingError, one_line
+from fedsparse.errors import FedsparseError, SettingError, one_line
+
+PARTS = ("model", "partition", "regularizer", "algorithm")
+"""Settings that may name an object of the user's own."""
 
 
 def is_own(value: Any) -> bool:
@@ -27,8 +32,9 @@ def name_of(setting: str, value: Any) -> str:
     if module == "__main__":
         raise SettingError(f"{setting}: {name} is in the script that runs; put it into a module, where a run finds it")
     if not module or not name.isidentifier():
-        what = name or type(value).__name__
-        raise SettingError(f"{setting}: {what} cannot be found by name; define it at the top of a module")
+        what = name or f"this {type(value).__name__}"
+        way = "define it at the top of a module" if name else "give its name, as package.module:name"
+        raise SettingError(f"{setting}: {what} cannot be found by name; {way}")
     return f"{module}:{name}"
 
 
@@ -39,9 +45,11 @@ def resolve(setting: str, name: str) -> Any:
         SettingError: there is no such module, or it has nothing of that name, or fails when it is imported.
     """
     module, _, attribute = name.partition(":")
+    if module.endswith(".py") or not all(part.isidentifier() for part in module.split(".")):
+        raise SettingError(f"{setting}={name}: {module} is no name of a module; it must be package.module:name")
     try:
         found = importlib.import_module(module)
-    except Exception as error:  # whatever the user's module raises
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise SettingError(
             f"{setting}={name}: cannot import {module!r} ({type(error).__name__}: {one_line(error)})"
         ) from None
@@ -61,5 +69,23 @@ def call(setting: str, name: str, *arguments: Any) -> Any:
         return function(*arguments)
     except SettingError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SettingError(f"{setting}={name} failed: {type(error).__name__}: {one_line(error)}") from error
+
+
+@contextmanager
+def named_if_it_fails(experiment: Any) -> Iterator[None]:
+    """What the user's own parts of an experiment raise in it becomes one line that names them.
+
+    Raises:
+        SettingError: something was raised that is no error of this package, and the experiment has such parts.
+    """
+    try:
+        yield
+    except FedsparseError:
+        raise
+    except Exception as error:
+        own = [f"{name}={value}" for name in PARTS if is_own(value := getattr(experiment, name))]
+        if not own:
+            raise
+        raise SettingError(f"{' or '.join(own)} failed: {type(error).__name__}: {one_line(error)}") from error

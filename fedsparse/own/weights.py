@@ -5,8 +5,10 @@ import os
 import torch
 from torch import Tensor
 
-from fedsparse.errors import DataError, one_line
+from fedsparse.errors import DataError
 from fedsparse.models import MaskedNetwork
+
+MADE = "torch.save(module.state_dict(), file) makes one that can be read"
 
 
 def state_dict_in(file: str) -> dict[str, Tensor]:
@@ -16,13 +18,17 @@ def state_dict_in(file: str) -> dict[str, Tensor]:
         DataError: there is no such file, or it holds something else.
     """
     if not os.path.isfile(os.path.expanduser(file)):  # a file of a network may name anything
-        raise DataError(f"weights={file}: no such file; torch.save(module.state_dict(), file) makes one")
+        raise DataError(f"weights={file}: no such file; {MADE}")
     try:
         found = torch.load(os.path.expanduser(file), weights_only=True, map_location="cpu")
-    except Exception as error:  # torch.load raises almost anything on a damaged file
-        raise DataError(f"weights={file} cannot be read ({one_line(error, 100)})") from None
+    except Exception:  # torch.load raises almost anything on a damaged file, and on a whole module
+        raise DataError(f"weights={file} cannot be read; {MADE}") from None
     if not isinstance(found, dict) or not all(isinstance(k, str) and isinstance(t, Tensor) for k, t in found.items()):
-        raise DataError(f"weights={file} holds no state_dict: torch.save(module.state_dict(), file) makes one")
+        inner = [k for k, v in found.items() if isinstance(v, dict)] if isinstance(found, dict) else []
+        raise DataError(f"weights={file} holds no state_dict{f' but one at {inner[0]!r}' if inner else ''}; {MADE}")
+    for name, tensor in found.items():
+        if tensor.layout != torch.strided or tensor.is_meta or tensor.is_complex() or not tensor.isfinite().all():
+            raise DataError(f"weights={file}: {name} must be an ordinary tensor of finite numbers")
     return {name: tensor.detach() for name, tensor in found.items()}
 
 

@@ -103,8 +103,8 @@ def open_message(message: bytes, kind: Kind, layout: Layout) -> tuple[Header, by
     another layout."""
     header = header_of(message, kind)
     if (header.n, header.layout) != (layout.n, layout.digest):
-        other = f"for a network of {header.n} parameters in another layout, or with other frozen weights"
-        raise MessageError(f"{other}; this one has {layout.n}")
+        same = " or with other frozen weights" * (header.n == layout.n)
+        raise MessageError(f"for a network of {header.n} parameters in another layout{same}; this one has {layout.n}")
     return header, message[HEADER_BYTES:]
 
 

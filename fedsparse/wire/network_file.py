@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from fedsparse.errors import DataError, MessageError, SettingError
 from fedsparse.experiment import Experiment
 from fedsparse.models import Architecture, MaskedNetwork, network_of
+from fedsparse.own.arrays import batch_of
 from fedsparse.own.exported import plain_module, shrunk, to_onnx
 from fedsparse.own.names import is_own, name_of
 from fedsparse.theta import Weights
@@ -61,22 +62,7 @@ class TrainedNetwork(nn.Module):
         Raises:
             DataError: images of another shape or scale.
         """
-        try:
-            images = np.ascontiguousarray(images) if isinstance(images, np.ndarray) else images
-            images = torch.as_tensor(images, device=self.weights.device)
-        except (TypeError, ValueError, RuntimeError):
-            raise DataError(f"images are a tensor or an array of numbers, not {type(images).__name__}") from None
-        shape = self.architecture.shape
-        if tuple(images.shape[1:]) != shape:
-            raise DataError(
-                f"images are (batch, {', '.join(map(str, shape))}) for this network, not {tuple(images.shape)}"
-            )
-        if images.dtype != torch.uint8:
-            # The range belongs to the data, which are not there while the network is compiled or exported.
-            known = not torch.compiler.is_compiling() and images.numel()
-            if not images.is_floating_point() or (known and not images.abs().max() <= 1):
-                raise DataError("images are uint8 from 0 to 255, or floats scaled to [-1, 1]")
-            images = images.float()
+        images = batch_of(images, self.architecture.shape, self.weights.device)
         return self.masked.forward_with_weights(images, self.weights.float())
 
     def to_torch(self) -> nn.Module:
@@ -87,7 +73,7 @@ class TrainedNetwork(nn.Module):
         """`to_torch` without units that are dead under the mask: smaller and dense, its logits the same.
 
         Raises:
-            SettingError: the network is around a module of the user's own.
+            SettingError: it is not convolutions and dense layers in a row, as the package's own networks are.
         """
         return shrunk(self.to_torch())
 
@@ -124,6 +110,7 @@ def load_network(
         MessageError: the file is cut off, damaged, or was not written by fedsparse; it needs a `model`, or its frozen
             weights are other ones.
         DataError: the file of its frozen weights is not there, or does not fit.
+        SettingError: the function that makes the module cannot be found, or fails.
         OSError: there is no such file, or it cannot be read.
     """
     content = Path(path).read_bytes()
@@ -141,11 +128,13 @@ def load_network(
             architecture = replace(architecture, model=name_of("model", model))
         if weights is not None:
             architecture = replace(architecture, weights=str(weights))
-        network = network_of(architecture)
+        network = network_of(architecture, n=header.n)
         decode = decode_network if kind == Kind.NETWORK else decode_weight_network
         return TrainedNetwork(network, decode(content, network.layout))
     except MessageError as error:
         raise MessageError(f"{path}: {error}") from None
+    except DataError as error:
+        raise DataError(f"{path}: {error}; load_network(…, weights=…) says where that file is now") from None
 
 
 def _architecture(description: bytes, n: int) -> Architecture:
@@ -162,6 +151,6 @@ def _architecture(description: bytes, n: int) -> Architecture:
         architecture = Architecture(*own)
         if not is_own(checked.model) and architecture.layout().n != n:
             raise ValueError(f"{architecture.layout().n:,} parameters where the header announces {n:,}")
-    except (ValueError, KeyError, TypeError, SettingError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, SettingError) as error:
         raise MessageError(f"a description that makes no network ({error})") from None
     return architecture
