@@ -154,6 +154,8 @@ class OwnNetwork(MaskedNetwork):
             images = images.view(number, *self.architecture.shape)
             try:
                 logits, again = self._logits(images), self.forward_with_weights(images, self.frozen)
+            except SettingError:
+                raise
             except Exception as error:
                 where = f"{named} fails on images of {self.architecture.shape}"
                 raise SettingError(f"{where}: {one_line(error)}") from error
