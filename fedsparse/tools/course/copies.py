@@ -14,7 +14,7 @@ import nbformat
 
 from fedsparse.errors import RunError
 from fedsparse.tools.course.exercises import SOLUTION
-from fedsparse.tools.notebooks.files import plain, read
+from fedsparse.tools.notebooks.files import for_readers, plain, read
 
 TEACHERS_ONLY = ("exam.md", "teaching.md")
 """Guides in docs/ that have answers in them."""
@@ -49,7 +49,7 @@ def worksheet(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
     Raises:
         RunError: a solution cannot be removed.
     """
-    node = student(node)
+    node = for_readers(student(node))
     for cell in node.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None

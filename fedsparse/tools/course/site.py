@@ -14,7 +14,7 @@ import nbformat
 
 from fedsparse.errors import RunError
 from fedsparse.tools.course.copies import TEACHERS_ONLY, student, without_dead_links
-from fedsparse.tools.notebooks.files import plain, read, repository
+from fedsparse.tools.notebooks.files import for_readers, plain, read, repository
 from fedsparse.tools.notebooks.stamps import COMMAND_LINES
 
 LAYERS = ("core", "algorithms", "wire", "own", "flower", "teaching", "analysis", "tools")
@@ -90,7 +90,7 @@ def write_source(root: Path, source: Path, teachers: bool) -> None:
 
 def _page(notebook: Path, address: str, teachers: bool) -> nbformat.NotebookNode:
     """The notebook with its number in the title, tables that scroll by themselves, and the explorer as a page."""
-    node = plain(read(notebook)) if teachers else student(read(notebook))
+    node = for_readers(plain(read(notebook)) if teachers else student(read(notebook)))
     for cell in node.cells:
         if cell.cell_type == "markdown":
             text = _relinked(_opened(cell.source, "../"), address)

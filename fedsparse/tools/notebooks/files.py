@@ -15,8 +15,10 @@ from fedsparse.setting import nearest
 
 COMPARED, NOT_COMPARED = "nbval-check-output", "nbval-ignore-output"
 """Tags of nbval: on outputs that are the same on every processor, and on those that training or time enters."""
-FOLDED = frozenset({"hide-input", "hide-cell", "remove-cell"})
-"""Tags of MyST-NB: the site's page folds the code of such a cell, or leaves the cell out; JupyterLab folds it too."""
+REMOVED = "remove-cell"
+FOLDED = frozenset({"hide-input", "hide-cell", REMOVED})
+"""Tags of MyST-NB: the site's page folds the code of such a cell, or leaves the cell out, as what is there for tests
+alone; JupyterLab folds the code of either, and the output of the latter."""
 STAMP = "fedsparse"
 """The name in a notebook's metadata under which the stamp of its code is."""
 LINKS = (
@@ -50,9 +52,16 @@ def tagged(node: nbformat.NotebookNode, tag: str) -> list[nbformat.NotebookNode]
 
 
 def metadata_of(tags: Sequence[str]) -> dict[str, Any]:
-    """The metadata of a cell with these tags: the tags, and for JupyterLab whether its code is folded."""
-    folded = {"jupyter": {"source_hidden": True}} if FOLDED & set(tags) else {}
-    return folded | ({"tags": list(tags)} if tags else {})
+    """The metadata of a cell with these tags: the tags, and for JupyterLab what of it is folded."""
+    folded = {"source_hidden": True} if FOLDED & set(tags) else {}
+    folded |= {"outputs_hidden": True} if REMOVED in tags else {}
+    return ({"jupyter": folded} if folded else {}) | ({"tags": list(tags)} if tags else {})
+
+
+def for_readers(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook, without what is there for tests alone."""
+    node.cells = [cell for cell in node.cells if REMOVED not in cell.metadata.get("tags", [])]
+    return node
 
 
 def results_of(node: nbformat.NotebookNode) -> dict[str, float | str]:
