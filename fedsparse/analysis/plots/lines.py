@@ -28,7 +28,10 @@ def curves(charts: Mapping[str, Mapping[str, tuple]], xlabel: str, one: str, tit
         axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if one == "x" else "linear")
         if one == "y":
             axes.set_ylim(bottom=0)
-    row[0].legend()
+    if len(row) > 1 and one == "x":  # outside, since the lines leave no corner free
+        common_legend(figure, "outside lower center", ncols=4)
+    else:
+        row[0].legend()
     return figure
 
 
