@@ -19,7 +19,9 @@ SEEDS = pandas.DataFrame(
         "line": ["a"] * 6 + ["b"] * 6,
         "seed": [0, 0, 0, 1, 1, 1] * 2,
         "round": [1, 2, 3] * 4,
-        "accuracy_expected": [0.1, 0.8, 0.7, 0.2, math.nan, 0.9, 0.5, 0.6, 0.7, 0.5, 0.6, 0.9],
+        "accuracy": [0.1, 0.6, 0.6, 0.2, math.nan, 0.8, 0.5, 0.6, 0.7, 0.5, 0.6, 0.7],
+        "accuracy_threshold": [0.1, 0.8, 0.7, 0.2, math.nan, 0.9, 0.5, 0.6, 0.7, 0.5, 0.6, 0.9],
+        "accuracy_expected": [0.8, 0.8, 0.8, 0.8, math.nan, 0.8, 0.5, 0.6, 0.7, 0.5, 0.6, 0.7],
         "megabytes_up": [1.0, 2, 3, 1, 2, 3, 10, 20, 30, 10, 20, 30],
         "megabytes_down": [5.0, 6, 7, 5, 6, 9, 0, 0, 1, 0, 0, 3],
     }
@@ -29,7 +31,12 @@ SEEDS = pandas.DataFrame(
 def test_communication_cost_is_of_the_last_round_and_a_mean_over_seeds():
     cost = costs.communication_cost(SEEDS)
     assert list(cost.index) == ["a", "b"]
-    assert cost.loc["a", ["accuracy", "up", "down", "all"]].tolist() == pytest.approx([0.8, 3, 8, 11])
+    assert cost.loc["a", ["up", "down", "all"]].tolist() == pytest.approx([3, 8, 11])
+    assert cost.loc["a", ["sampled", "threshold", "expected"]].tolist() == [
+        "70.0 ± 127.1",
+        "80.0 ± 127.1",
+        "80.0 ± 0.0",
+    ]
     assert cost.loc["b", ["up", "down", "all"]].tolist() == pytest.approx([30, 2, 32])
 
 
@@ -38,6 +45,10 @@ def test_bytes_to_a_target_are_those_of_the_first_round_that_showed_it_at_every_
     assert reached.loc["a"].tolist() == pytest.approx([2.5, 2.5, 7.5, 10.0])  # round 2, and 3 after a gap
     assert reached.loc["b"].isna().all(), "one seed of b never got there"
     assert costs.cost_to_target(SEEDS, 0.5).loc["b"].tolist() == pytest.approx([1, 10, 0, 10])
+    assert costs.cost_to_target(SEEDS, 0.75, "accuracy_expected").loc["a", "rounds"] == 1, "another network is earlier"
+    assert costs.cost_to_target(SEEDS, 0.75, "accuracy").isna().all(axis=None), (
+        "sampled ones of one seed never get there"
+    )
 
 
 @pytest.mark.parametrize(

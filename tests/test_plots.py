@@ -41,13 +41,19 @@ def test_tradeoff_draws_one_mean_or_one_line_per_seed():
     ]
     drawn = {}
     for seeds in ("band", "lines"):
-        figure = plots.tradeoff(pandas.DataFrame(rows), seeds=seeds)
+        figure = plots.tradeoff(pandas.DataFrame(rows), seeds=seeds, accuracy="accuracy_expected")
         assert legend(figure) == [["a", "b"]], "also what only the second panel has"
         drawn[seeds] = [
             [tuple(line.get_ydata()) for line in axes.lines if len(line.get_xdata())] for axes in figure.axes
         ]
     assert drawn["band"] == [[pytest.approx((0.55, 0.55))], [pytest.approx((0.5, 0.5)), pytest.approx((0.6, 0.6))]]
     assert [len(lines) for lines in drawn["lines"]] == [2, 4]
+    both = pandas.DataFrame(rows).assign(accuracy=0.2, accuracy_threshold=0.3)
+    figure = plots.tradeoff(both)
+    assert [axes.get_title() for axes in figure.axes] == [
+        f"{network}, {panel}" for network in ("sampled networks", "threshold network") for panel in ("left", "right")
+    ]
+    assert [axes.lines[0].get_ydata()[0] for axes in figure.axes] == [0.2, 0.2, 0.3, 0.3]
 
 
 def test_by_round_draws_one_mean_or_one_line_per_seed():

@@ -1,8 +1,9 @@
 """Tables on a notebook's page: means with their intervals, predictions beside what was measured."""
 
+import pandas
 import pytest
 
-from fedsparse.analysis.tables import in_bands, plus_minus, scored
+from fedsparse.analysis.tables import accuracies, in_bands, plus_minus, scored
 
 
 def test_a_mean_has_its_interval_unless_there_is_one_value():
@@ -36,3 +37,17 @@ def test_without_a_prediction_there_is_nothing_to_hold_against():
     some = scored({"saved": None, "lost": 1}, {"lost": 0.5, "saved": 0.561})
     assert some.loc["lost", "off by"] == 0.5
     assert some.loc["saved"].isna().tolist() == [True, False, True]
+
+
+def test_a_prediction_in_words_stands_beside_what_was_measured():
+    table = scored({"cheapest": "fedavg", "ratio": 3}, {"cheapest": "sign_sgd", "ratio": 14.512})
+    assert table.loc["cheapest"].tolist() == ["fedavg", "sign_sgd"]
+    assert table.loc["ratio"].tolist() == [3, 14.51]
+    alone = scored({"cheapest": None, "ratio": None}, {"cheapest": "sign_sgd", "ratio": 14.512})
+    assert alone.to_dict() == {"measured": {"cheapest": "sign_sgd", "ratio": 14.51}}, "no word of None"
+
+
+def test_the_accuracies_of_the_three_networks_are_in_percent_over_seeds():
+    runs = pandas.DataFrame({"accuracy": [0.5], "accuracy_threshold": [0.625], "accuracy_expected": [0.75]})
+    assert accuracies(runs) == {"sampled": "50.0", "threshold": "62.5", "expected": "75.0"}
+    assert accuracies(pandas.concat([runs, runs + 0.02]))["sampled"] == "51.0 ± 12.7", "one row per seed"

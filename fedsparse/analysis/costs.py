@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from fedsparse.analysis.studies import STUDIES, labelled
-from fedsparse.analysis.sweeps import interval
+from fedsparse.analysis.tables import accuracies
 from fedsparse.errors import DataError
 from fedsparse.federation import Federation
 from fedsparse.models import Layout
@@ -46,7 +46,7 @@ def study_table(name: str, folder: str | Path = "data/results") -> "pandas.DataF
 
 
 def communication_cost(table: "pandas.DataFrame") -> "pandas.DataFrame":
-    """One row per `line`, means over seeds: `accuracy` of the last round and its `±`; megabytes `up`, `down` and `all`.
+    """One row per `line`: `tables.accuracies` in the last round; megabytes `up`, `down` and `all`, means over seeds.
 
     Args:
         table: one row per round and run, with `line`, `seed`, and the columns of `sweeps.collect`.
@@ -55,21 +55,25 @@ def communication_cost(table: "pandas.DataFrame") -> "pandas.DataFrame":
 
     rows = {}
     for line, runs in table.groupby(["line", "seed"], sort=False).tail(1).groupby("line", sort=False):
-        accuracy, half = interval(runs["accuracy_expected"])
-        rows[line] = {"accuracy": accuracy, "±": half, **_megabytes(runs)}
+        rows[line] = {**accuracies(runs), **_megabytes(runs)}
     return pandas.DataFrame.from_dict(rows, orient="index")
 
 
-def cost_to_target(table: "pandas.DataFrame", target: float) -> "pandas.DataFrame":
-    """One row per `line`: `rounds` and megabytes, `up`, `down` and `all`, until the expected network reaches `target`.
+def cost_to_target(
+    table: "pandas.DataFrame", target: float, accuracy: str = "accuracy_threshold"
+) -> "pandas.DataFrame":
+    """One row per `line`: `rounds` and megabytes, `up`, `down` and `all`, until `target` is first reached.
 
     Means over seeds; NaN unless every seed reaches it. Only evaluated rounds count: what lies between is unknown.
+
+    Args:
+        accuracy: the column of `table` that has to reach it; by default that of the network which is shipped.
     """
     import pandas
 
     rows = {}
     for line, runs in table.groupby("line", sort=False):
-        reached = [run[run["accuracy_expected"] >= target].head(1) for _, run in runs.groupby("seed")]
+        reached = [run[run[accuracy] >= target].head(1) for _, run in runs.groupby("seed")]
         first = pandas.concat(reached) if all(map(len, reached)) else pandas.DataFrame(columns=table.columns)
         rows[line] = {"rounds": first["round"].mean(), **_megabytes(first)}
     return pandas.DataFrame.from_dict(rows, orient="index").astype(float)

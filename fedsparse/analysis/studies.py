@@ -264,8 +264,9 @@ def _draw(name: str, study: Study, table: "pandas.DataFrame") -> None:
         figure = plots.tradeoff(done, title=study.question)
         runs = done.groupby(["panel", "line", "seed"], sort=False).tail(1)
         last = runs.groupby(["panel", "line"], sort=False).mean(numeric_only=True).reset_index()
-        alt = "Accuracy of the expected network at the end, and all bytes, means over seeds. " + "; ".join(
-            f"{f'{row.panel}, ' * bool(row.panel)}{row.line}: {row.accuracy_expected:.3f} at {row.megabytes:.1f} MB"
+        alt = "Accuracy of sampled and of threshold networks at the end, and all bytes, means over seeds. " + "; ".join(
+            f"{f'{row.panel}, ' * bool(row.panel)}{row.line}: {row.accuracy:.3f} and {row.accuracy_threshold:.3f} "
+            f"at {row.megabytes:.1f} MB"
             for row in last.assign(megabytes=last["megabytes_up"] + last["megabytes_down"]).itertuples()
         )
     first = done.iloc[0]

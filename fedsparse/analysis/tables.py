@@ -20,20 +20,35 @@ def plus_minus(values: "Sequence[float] | pandas.Series", digits: int = 1, sign:
     return f"{mean:{sign}.{digits}f}" + ("" if math.isnan(half) else f" ± {half:.{digits}f}")
 
 
+NETWORKS = {"sampled": "accuracy", "threshold": "accuracy_threshold", "expected": "accuracy_expected"}
+"""The column of each network's accuracy: sampled masks, the mask θ > ½ that is shipped, and weights θ ⊙ w."""
+
+
+def accuracies(runs: "pandas.DataFrame", digits: int = 1) -> dict[str, str]:
+    """For each of `NETWORKS` its accuracy in percent as text, as `plus_minus` of the rows, which are seeds."""
+    return {network: plus_minus(100 * runs[column], digits) for network, column in NETWORKS.items()}
+
+
 def scored(
-    guess: Mapping[str, float | None], measured: "Mapping[str, float] | pandas.Series", digits: int = 2
+    guess: Mapping[str, float | str | None],
+    measured: "Mapping[str, float] | Mapping[str, float | str] | pandas.Series",
+    digits: int = 2,
 ) -> "pandas.DataFrame":
-    """One row per quantity of `measured`: `guessed`, `measured`, and how far the guess is `off by`.
+    """One row per quantity of `measured`: `guessed`, `measured`, and how far the guess is `off by`, if all are numbers.
 
     Where nothing was guessed, as by a program that runs the notebook, the table has what was measured alone.
     """
     import pandas
 
     found = {str(name): value for name, value in measured.items()}
-    table = pandas.DataFrame({"guessed": {name: guess[name] for name in found}, "measured": found}, dtype=float)
+    guessed = {name: guess[name] for name in found}
+    words = any(isinstance(value, str) for value in (*found.values(), *guessed.values()))
+    table = pandas.DataFrame({"guessed": guessed, "measured": found}, dtype=object if words else float)
     if table["guessed"].isna().all():
-        return table[["measured"]].round(digits)
-    return table.assign(**{"off by": (table["guessed"] - table["measured"]).abs()}).round(digits)
+        table = table[["measured"]]
+    elif not words:
+        table = table.assign(**{"off by": (table["guessed"] - table["measured"]).abs()})
+    return table.map(lambda value: value if isinstance(value, str) or value is None else round(value, digits))
 
 
 def in_bands(results: Mapping[str, tuple[float, float, float]]) -> str:

@@ -14,9 +14,13 @@ def curves(charts: Mapping[str, Mapping[str, tuple]], xlabel: str, one: str, tit
     """One panel per quantity, named by its key, each with the same lines.
 
     Args:
-        one: the axis on which 1 has a meaning, "x" or "y"; it is marked. An x-axis that has it is logarithmic.
+        one: the axis on which 1 has a meaning, "x" or "y"; it is marked. An x-axis that has it is logarithmic, and
+            its panels share one scale.
     """
-    figure, row = panels(len(charts), max(7.2, 3.6 * len(charts)), 3.4 if one == "y" else 4.4, title)
+    width, height = max(7.2, 3.6 * len(charts)), 3.4
+    if one == "x":
+        width, height = max(7.2, 5.0 * len(charts)), 4.4
+    figure, row = panels(len(charts), width, height, title, sharey=one == "x")
     for axes, (ylabel, lines) in zip(row, charts.items(), strict=True):
         # A logarithmic axis crowds the points at its end, so fewer of them are marked.
         plot_lines(axes, lines, markevery=1 if one == "y" else 3)
@@ -24,7 +28,10 @@ def curves(charts: Mapping[str, Mapping[str, tuple]], xlabel: str, one: str, tit
         axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if one == "x" else "linear")
         if one == "y":
             axes.set_ylim(bottom=0)
-    row[0].legend()
+    if len(row) > 1 and one == "x":  # outside, since the lines leave no corner free
+        common_legend(figure, "outside lower center", ncols=4)
+    else:
+        row[0].legend()
     return figure
 
 
@@ -113,16 +120,16 @@ def spread(
     return figure
 
 
-def cost_to_target(costs: Mapping[float, Mapping[str, float]], title: str = "") -> Figure:
-    """One line per method: megabytes until a target accuracy; it ends where one of the seeds did not reach it.
+def cost_to_target(charts: Mapping[str, Mapping[str, tuple]], title: str = "") -> Figure:
+    """One panel per network, named by its key: megabytes until it reaches a target accuracy, one line per method.
 
     Args:
-        costs: for each target accuracy, in [0, 1], megabytes by method, NaN where it was not reached.
+        charts: accuracies and megabytes of each method, NaN where one of the seeds did not reach the accuracy.
     """
-    methods = dict.fromkeys(name for row in costs.values() for name in row)
-    figure, (axes,) = panels(1, 8.4, 4.2, title)
-    plot_lines(axes, {name: (list(costs), [row[name] for row in costs.values()]) for name in methods}, markersize=5)
-    axes.set(xlabel="accuracy to reach, expected network", ylabel="megabytes, both directions")
-    axes.set_yscale("log")
-    figure.legend(loc="outside right center", frameon=False)
+    figure, row = panels(len(charts), 3.4 * len(charts) + 2.0, 4.2, title, sharey=True, sharex=True)
+    for axes, (network, named) in zip(row, charts.items(), strict=True):
+        plot_lines(axes, named, markersize=5)
+        axes.set(title=network, xlabel="accuracy to reach", yscale="log")
+    row[0].set_ylabel("megabytes, both directions")
+    common_legend(figure)
     return figure

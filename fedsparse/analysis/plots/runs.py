@@ -115,39 +115,42 @@ def _lam_axis(axes: Any, lams: Sequence[float]) -> None:
 
 
 def tradeoff(
-    table: pandas.DataFrame, title: str = "", seeds: str = "band", accuracy: str = "accuracy_expected"
-) -> Figure:
+    table: pandas.DataFrame, title: str = "", seeds: str = "band",
+    accuracy: str | tuple[str, ...] = ("accuracy", "accuracy_threshold"),
+) -> Figure:  # fmt: skip
     """Accuracy against all bytes so far in both directions, one panel per `panel`, one line per `line`.
 
     Args:
         table: as from `analysis.sweeps.collect`, with columns `panel` and `line`; lines are means over seeds, bands
             their range, each marker an evaluation.
         seeds: "lines" for one line per seed, as in `by_round`.
-        accuracy: the column of accuracies.
+        accuracy: the column of accuracies, or several: then each has a row of panels, or a panel where there is one.
     """
-    drawn = "panel", "line", "round", "megabytes_up", "megabytes_down", accuracy
+    every = (accuracy,) if isinstance(accuracy, str) else accuracy
+    drawn = "panel", "line", "round", "megabytes_up", "megabytes_down", *every
     check_table(table, *drawn, *["seed"] * (seeds == "lines"))
     table = table.assign(megabytes=table["megabytes_up"] + table["megabytes_down"])
-    names, lines = table["panel"].unique(), table["line"].unique()
-    columns = min(3, len(names))
+    names, lines = list(itertools.product(every, table["panel"].unique())), table["line"].unique()
+    columns = min(3, len(names)) if 1 in (len(every), len(names) // len(every)) else len(names) // len(every)
     size = 4.0 * columns + (2.2 if columns < 3 else 0), 3.6 * -(-len(names) // columns)
     figure, tiles = panels(len(names), *size, title, columns=columns, sharey=True, sharex=True)
-    for axes, panel in zip(tiles, names, strict=True):
+    for axes, (column, panel) in zip(tiles, names, strict=True):
         looks = zip(itertools.cycle([*OKABE_ITO, "#999999"]), itertools.cycle("osD^vPX*p"), strict=False)
         for line, (colour, marker) in zip(lines, looks, strict=False):  # 72 of them before two are alike
             mine = table[(table["panel"] == panel) & (table["line"] == line)]
             each = [mine] if seeds == "band" else [one for _, one in mine.groupby("seed")]
             for i, part in enumerate(each or [mine]):  # a line without runs in this panel has its name in the legend
-                x, y = part.groupby("round")["megabytes"].mean(), part.groupby("round")[accuracy]
+                x, y = part.groupby("round")["megabytes"].mean(), part.groupby("round")[column]
                 label = line if i == 0 else None
                 _mean_and_range(axes, x, y, color=colour, marker=marker, linewidth=1.2, label=label)
-        axes.set(title=panel, xscale="log", ylim=(0, 1.02))
+        words = [LABELS[column].removeprefix("accuracy, ")] if len(every) > 1 else []
+        axes.set(title=", ".join([*words, *filter(None, [panel])]), xscale="log", ylim=(0, 1.02))
     if len(figure.axes) > len(names):  # there is room for it
         figure.axes[-1].legend(*tiles[0].get_legend_handles_labels(), loc="center", frameon=False)
     else:
         common_legend(figure)
     figure.supxlabel("megabytes so far: all clients, both directions")
-    figure.supylabel(LABELS[accuracy])
+    figure.supylabel(LABELS[every[0]] if len(every) == 1 else "accuracy")
     return figure
 
 
