@@ -44,7 +44,7 @@ def test_whatever_is_written_is_a_prediction(reader, capsys, guess):
 
 def test_without_a_reader_it_goes_on(capsys):
     assert checks.prediction({"saved": None}) is None
-    assert capsys.readouterr().out == "no prediction: nobody is here to write one\n"
+    assert capsys.readouterr().out == "(no guess was entered)\n"
 
 
 def test_a_kernel_waits_for_a_front_end_that_can_be_asked_and_for_no_other():
@@ -65,4 +65,4 @@ def test_a_kernel_waits_for_a_front_end_that_can_be_asked_and_for_no_other():
     assert status == "error", "a run of all cells stops here"
     assert len(lines) == 1, "one line, and no traceback"
     assert lines[0].startswith(ASKED.format("'saved'"))
-    assert seen[False] == ("ok", ["no prediction: nobody is here to write one\n"])
+    assert seen[False] == ("ok", ["(no guess was entered)\n"])

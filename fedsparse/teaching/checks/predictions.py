@@ -34,7 +34,7 @@ def prediction(guess: Any) -> None:
             f"This waits for your prediction: write a value in place of None{names}, and run the cell again. "
             "To go on without one, write float('nan')."
         )
-    print("no prediction: nobody is here to write one")
+    print("(no guess was entered)")
 
 
 def _missing(name: str, guess: Any) -> list[str]:
