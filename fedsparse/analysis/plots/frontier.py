@@ -64,7 +64,7 @@ def frontier(
 
 
 def _write_beside(axes: Any, labels: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write words beside their markers, each where it covers the fewest markers and other words: none, if there is such a place.
+    """Write words beside their markers, each where it covers the fewest markers and other words.
 
     Args:
         labels: x, y, the words, which may be empty, and their colour.

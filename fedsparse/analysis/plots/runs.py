@@ -87,7 +87,7 @@ def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], tit
             shown, below = last[last[column] >= floor], last[last[column] < floor]
             axes.plot(means.index, means[column].where(means[column] >= floor), color=colour, linewidth=1.5)
             label = LABELS.get(column, column)
-            look = {"color": colour, "clip_on": False, "zorder": 3}
+            look = {"color": colour, "clip_on": False, "in_layout": False, "zorder": 3}
             axes.scatter(shown["lam"], shown[column], marker=marker, s=16, alpha=0.7, label=label, **look)
             above = offset_copy(axes.transData, figure, y=6 * group.index(column), units="points")
             axes.scatter(below["lam"], [floor] * len(below), marker="v", s=16, transform=above, **look)
