@@ -25,8 +25,9 @@ LABELS = {
     "accuracy_client_mean": "accuracy, mean over clients",
     "accuracy_client_worst": "accuracy, worst client",
     "lam_used": "λ of the round",
+    "megabytes": "megabytes, both directions",
 }
-"""Of the columns of `fedsparse.history.COLUMNS`."""
+"""Of the columns of `fedsparse.history.COLUMNS`, and of tables that sum the bytes of a training."""
 
 
 def panels(
