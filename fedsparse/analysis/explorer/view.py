@@ -121,7 +121,7 @@ def charts(point: Point, sweep: Sweep) -> list[tuple[Figure, str]]:
     lams = np.array(sweep.lams)
     places, low = np.log1p(lams), floor(sweep)
     look = {"xticks": places, "xticklabels": _apart(places, lams), "xlim": (places[0] - 0.1, places[-1] + 0.1)}
-    accuracy = _axes("accuracy, bar: 95 % interval; ↓: seeds below", "λ", ylim=(low - 0.05 * (1 - low), 1.005), **look)
+    accuracy = _axes("accuracy (bar: 95 %; ↓: seeds below)", "λ", ylim=(low - 0.05 * (1 - low), 1.005), **look)
     words = []
     for i, (column, name) in enumerate(ACCURACIES.items()):
         means, halves = np.array([p.level(column) for p in sweep.points]).T
