@@ -51,7 +51,7 @@ def by_round(
         top = 1.02 if table[column].max() <= 1.02 else None
         axes.set(xlabel="round", ylabel=LABELS.get(column, column))
         axes.set(**{"yscale": "log"} if column in logarithmic else {"ylim": (0, top)})
-        if column in (levels or {}):
+        if levels and column in levels:
             axes.axhline(levels[column], color="black", linewidth=1, linestyle=":")
     key = row[columns.index(there[0])].get_legend()
     key.set_title(None)

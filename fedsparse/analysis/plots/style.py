@@ -44,8 +44,8 @@ def panels(
         shared: arguments of `Figure.subplots`.
     """
     columns = columns or number
-    figure = Figure(figsize=(width, height), layout="constrained")
-    figure.get_layout_engine().set(wspace=0.06)  # a y-label stands nearer to its own panel than to the one before
+    figure = Figure(figsize=(width, height))
+    figure.set_layout_engine("constrained", wspace=0.06)  # a y-label stands nearer to its own panel than to the one before
     if title is not None:
         figure.suptitle(textwrap.fill(title, int(11 * width)), fontsize="large")
     every = list(figure.subplots(-(-number // columns), columns, squeeze=False, **shared).flat)
