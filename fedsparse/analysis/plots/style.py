@@ -45,7 +45,7 @@ def panels(
     """
     columns = columns or number
     figure = Figure(figsize=(width, height))
-    figure.set_layout_engine("constrained", wspace=0.06)  # a y-label stands nearer to its own panel than to the one before
+    figure.set_layout_engine("constrained", wspace=0.06)  # a y-label is nearest its own panel
     if title is not None:
         figure.suptitle(textwrap.fill(title, int(11 * width)), fontsize="large")
     every = list(figure.subplots(-(-number // columns), columns, squeeze=False, **shared).flat)
