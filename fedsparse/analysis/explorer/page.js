@@ -49,7 +49,8 @@ function broken(places) {
 
 function accuracyByLam() {
   const low = $("whole").checked ? 0 : data.floor;
-  const words = points.map(p => `λ ${p.lam}: ` + KINDS.map(kind => `${kind} ${p.accuracies[kind].mean.toFixed(3)}`).join(", "));
+  const told = (p, {mean, seeds}) => p.parted ? seeds.map(value => value.toFixed(3)).join(" / ") : mean.toFixed(3);
+  const words = points.map(p => `λ ${p.lam}: ` + KINDS.map(kind => `${kind} ${told(p, p.accuracies[kind])}`).join(", "));
   const [made, drawing] = figure("Accuracy by λ, with 95 % intervals", words.join("; "));
   const ticks = [...Array(6).keys()].map(i => low + (1 - low) * i / 5);
   const below = low - 0.08 * (1 - low);
@@ -57,11 +58,13 @@ function accuracyByLam() {
   marks(drawing, x);
   KINDS.forEach((kind, k) => {
     const found = points.map((point, i) => [x(LOGS[i]) + 3 * (k - 1), point.accuracies[kind]]);
-    const inside = found.map(([px, a]) => a.mean < low ? null : [px, y(a.mean)]);
+    const inside = found.map(([px, a], i) => points[i].parted || a.mean < low ? null : [px, y(a.mean)]);
     line(drawing, broken(inside), COLOURS[k], k);
     found.forEach(([px, a], i) => {
-      if (!inside[i]) {
-        if (k === 0) drawing.append(svg("text", {x: px, y: y(below) - 4, "text-anchor": "end"}, `↓ ${a.mean.toFixed(2)}`));
+      if (!inside[i]) {  // no mean: seeds by themselves, and an arrow for those below the axis
+        a.seeds.filter(value => value >= low).forEach(value => marker(drawing, k, px, y(value), true));
+        const under = k === 0 && a.seeds.some(value => value < low);
+        if (under) drawing.append(svg("text", {x: px + 3, y: y(below) - 4, "text-anchor": "middle"}, "↓"));
         return;
       }
       const reach = [Math.max(below, a.mean - a.half), Math.min(1, a.mean + a.half)].map(y);
@@ -71,14 +74,15 @@ function accuracyByLam() {
   });
   legend(drawing, KINDS);
   pointed(made, drawing, LOGS.map(x), i => `λ = ${lams[i]}\n` + KINDS.map(kind => {
-    const {mean, half} = points[i].accuracies[kind];
+    const {mean, half, seeds} = points[i].accuracies[kind];
+    if (points[i].parted) return `${kind} ${seeds.map(value => (100 * value).toFixed(1)).join(" / ")} %, by seed`;
     return `${kind} ${(100 * mean).toFixed(1)} %` + (half ? ` ± ${(100 * half).toFixed(1)}` : ", one seed");
   }).join("\n"), i => go({at: i}));
   return made;
 }
 
 function ratesByLam() {
-  const values = points.flatMap(point => Object.values(point.rates)).filter(value => value > 0);
+  const values = points.flatMap(point => Object.values(point.rates).flat()).filter(value => value > 0);
   const low = 10 ** Math.floor(Math.log10(Math.min(...values))), high = 10 ** Math.ceil(Math.log10(Math.max(...values)));
   const ticks = [];
   for (let tick = low; tick <= high * 1.01; tick *= 10) ticks.push(tick);
@@ -86,13 +90,13 @@ function ratesByLam() {
   const {x, y} = axes(drawing, {xs: LOGS, labels: lams, low, high, ticks, log: true, xlabel: "λ"});
   marks(drawing, x);
   RATES.forEach((name, k) => {
-    const places = points.map((point, i) => [x(LOGS[i]), y(Math.max(low, point.rates[name]))]);
-    line(drawing, broken(places), COLOURS[k], k);
-    places.forEach(([px, py]) => marker(drawing, k, px, py, false));
+    const heights = points.map(point => point.rates[name].map(value => y(Math.max(low, value))));
+    line(drawing, broken(heights.map(([py], i) => points[i].parted ? null : [x(LOGS[i]), py])), COLOURS[k], k);
+    heights.forEach((found, i) => found.forEach(py => marker(drawing, k, x(LOGS[i]), py, points[i].parted)));
   });
   legend(drawing, RATES);
   pointed(made, drawing, LOGS.map(x), i =>
-    `λ = ${lams[i]}\n` + RATES.map(name => `${name} ${points[i].rates[name].toFixed(3)}`).join("\n"), i => go({at: i}));
+    `λ = ${lams[i]}\n` + RATES.map(name => `${name} ${points[i].rates[name].map(value => value.toFixed(3)).join(" / ")}`).join("\n"), i => go({at: i}));
   return made;
 }
 

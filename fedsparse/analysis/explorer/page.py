@@ -46,7 +46,7 @@ def content(sweep: Sweep) -> dict[str, Any]:
 
 
 def csv(sweep: Sweep) -> str:
-    """One row per λ and round, means over the seeds."""
+    """One row per λ and round: means over the seeds, or of parted seeds the first."""
     lines = [["lam", "round", *ACCURACIES, *SHORT]]
     for point in sweep.points:
         rows = point.rounds[[*ACCURACIES, *SHORT]].round(6).astype(object)
@@ -68,9 +68,10 @@ def _point(point: Point, sweep: Sweep) -> dict[str, Any]:
         "lam": point.lam,
         "caption": caption(point, sweep),
         "collapsed": collapsed(point, sweep),
+        "parted": point.parted,
         "name": landmarks(sweep).get(point.lam, ""),
         "accuracies": accuracies,
-        "rates": {name: round(point.rates[column], 6) for column, name in RATES.items()},
+        "rates": {n: [round(value, 6) for value in point.of_seeds(column)] for column, n in RATES.items()},
         "rounds": {"round": rounds.index.tolist(), **by_round},
         "thetas": point.thetas,
         "mask": {

@@ -38,8 +38,10 @@ class Point:
     lam: float
     accuracies: Mapping[str, tuple[float, ...]]
     """By column of `ACCURACIES`: in the last round, one per seed."""
+    ends: Mapping[str, tuple[float, ...]]
+    """The same of `density`, `RATES` and `WAYS`."""
     rounds: pandas.DataFrame = field(compare=False)
-    """One row per round, means over the seeds: `ACCURACIES`, `density`, `RATES`, `WAYS`."""
+    """One row per round: `ACCURACIES`, `density`, `RATES`, `WAYS`; means over seeds, or of parted seeds the first."""
     thetas: tuple[tuple[int, ...], ...]
     """After each round, or after the last alone: number of weights in each bin of the histogram of θ, first seed."""
     mask: np.ndarray = field(compare=False)
@@ -52,9 +54,11 @@ class Point:
         bits = np.frombuffer(base64.b64decode(details["mask"]), np.uint8)
         mask = np.unpackbits(bits, count=math.prod(shape)).reshape(shape)
         last = rows[rows["round"] == rows["round"].max()]
-        accuracies = {name: tuple(last[name]) for name in ACCURACIES}
-        rounds = rows.groupby("round")[[*ACCURACIES, "density", *RATES, *WAYS]].mean()
-        return cls(lam, accuracies, rounds, tuple(map(tuple, details["theta"])), mask)
+        accuracies, ends = ({n: tuple(last[n]) for n in names} for names in (ACCURACIES, ["density", *RATES, *WAYS]))
+        if _parted(accuracies["accuracy_expected"]):
+            rows = rows[rows["seed"] == rows["seed"].min()]
+        rounds = rows.groupby("round")[[*accuracies, *ends]].mean()
+        return cls(lam, accuracies, ends, rounds, tuple(map(tuple, details["theta"])), mask)
 
     @property
     def theta(self) -> tuple[int, ...]:
@@ -64,8 +68,7 @@ class Point:
     @property
     def parted(self) -> bool:
         """Whether some seeds have collapsed and others have not: accuracy is below half of another seed's."""
-        values = self.accuracies["accuracy_expected"]
-        return min(values) < max(values) / 2
+        return _parted(self.accuracies["accuracy_expected"])
 
     def level(self, column: str) -> tuple[float, float]:
         """Mean accuracy over the seeds and half the width of its 95 % interval, NaN for one seed.
@@ -75,20 +78,19 @@ class Point:
         values = self.accuracies[column]
         return (min(values), math.nan) if self.parted else interval(values)
 
+    def of_seeds(self, column: str) -> tuple[float, ...]:
+        """Of `ends`: the mean over the seeds; where they have parted, each seed by itself."""
+        values = self.ends[column]
+        return values if self.parted else (sum(values) / len(values),)
+
     @property
     def density(self) -> float:
-        """Share of ones in the last round."""
-        return float(self.rounds["density"].iloc[-1])
+        """Share of ones in the last round, mean over the seeds."""
+        return sum(self.ends["density"]) / len(self.ends["density"])
 
-    @property
-    def rates(self) -> dict[str, float]:
-        """By column of `RATES`, in the last round."""
-        return {name: float(self.rounds[name].iloc[-1]) for name in RATES}
 
-    @property
-    def megabytes(self) -> dict[str, float]:
-        """By column of `WAYS`: those of the whole training."""
-        return {name: float(self.rounds[name].iloc[-1]) for name in WAYS}
+def _parted(accuracies: Sequence[float]) -> bool:
+    return min(accuracies) < max(accuracies) / 2
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ import base64
 import html
 import io
 import math
+from itertools import combinations_with_replacement
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -46,11 +48,14 @@ def section(lam: float, sweep: Sweep) -> str:
 
 
 def row(point: Point) -> dict[str, str]:
-    """A λ as a row of the table: accuracies and ones in percent, bits per parameter, the whole training's megabytes."""
+    """A λ as a row of the table: accuracies and ones in percent, bits per parameter, the whole training's megabytes.
+
+    Where some seeds have collapsed and others have not, each by itself.
+    """
     percent = {f"{name}, %": _percent(point, column) for column, name in ACCURACIES.items()}
-    rates = {name: f"{point.rates[column]:.3f}" for column, name in RATES.items()}
-    megabytes = {f"MB {name}": f"{point.megabytes[column]:.2f}" for column, name in WAYS.items()}
-    return {"λ": f"{point.lam:g}", **percent, "ones, %": f"{100 * point.density:.1f}", **rates, **megabytes}
+    rates = {name: _by_seed(point, column, 3) for column, name in RATES.items()}
+    megabytes = {f"MB {name}": _by_seed(point, column, 2) for column, name in WAYS.items()}
+    return {"λ": f"{point.lam:g}", **percent, "ones, %": _by_seed(point, "density", 1, 100), **rates, **megabytes}
 
 
 def table(sweep: Sweep, lam: float) -> str:
@@ -77,10 +82,31 @@ def landmarks(sweep: Sweep) -> dict[float, str]:
     The knee is the largest λ before the first at which sampled networks lose more than a point to those of the smallest
     λ, in the mean over seeds.
     """
-    means = [np.mean(p.accuracies["accuracy"]) for p in sweep.points]
-    falls = next((i for i, mean in enumerate(means) if mean < means[0] - 0.01), 0)
+    knee, *_ = knees(_sampled(sweep))
     ends = [p.lam for p in sweep.points if collapsed(p, sweep)]
-    return ({sweep.lams[falls - 1]: "knee"} if falls else {}) | dict.fromkeys(ends[:1], "collapse")
+    return ({knee: "knee"} if knee < sweep.lams[-1] else {}) | dict.fromkeys(ends[:1], "collapse")
+
+
+def knees(accuracies: Any) -> tuple[float, float, float]:
+    """The knee of a sweep, and the least and the largest that come out if as many seeds are drawn again of its own.
+
+    The second and the third say how well the seeds determine the first.
+
+    Args:
+        accuracies: by λ, in increasing order, one per seed; a mapping, or a series.
+    """
+    lams, values = zip(*accuracies.items(), strict=True)
+    seeds = range(max(map(len, values)))
+    found = []
+    for drawn in (seeds, *combinations_with_replacement(seeds, len(seeds))):
+        means = [fmean(of_lam[seed % len(of_lam)] for seed in drawn) for of_lam in values]
+        falls = next((i for i, mean in enumerate(means) if mean < means[0] - 0.01), len(means))
+        found.append(lams[falls - 1])
+    return found[0], min(found), max(found)
+
+
+def _sampled(sweep: Sweep) -> dict[float, tuple[float, ...]]:
+    return {p.lam: p.accuracies["accuracy"] for p in sweep.points}
 
 
 def floor(sweep: Sweep) -> float:
@@ -95,7 +121,7 @@ def charts(point: Point, sweep: Sweep) -> list[tuple[Figure, str]]:
     lams = np.array(sweep.lams)
     places, low = np.log1p(lams), floor(sweep)
     look = {"xticks": places, "xticklabels": _apart(places, lams), "xlim": (places[0] - 0.1, places[-1] + 0.1)}
-    accuracy = _axes("accuracy, bar: 95 % interval", "λ", ylim=(low - 0.05 * (1 - low), 1.005), **look)
+    accuracy = _axes("accuracy (bar: 95 %; ↓: seeds below)", "λ", ylim=(low - 0.05 * (1 - low), 1.005), **look)
     words = []
     for i, (column, name) in enumerate(ACCURACIES.items()):
         means, halves = np.array([p.level(column) for p in sweep.points]).T
@@ -107,13 +133,23 @@ def charts(point: Point, sweep: Sweep) -> list[tuple[Figure, str]]:
         accuracy.plot(
             places[alone] + shift, drawn[alone], own["marker"], color=own["color"], mfc="white", markersize=6, zorder=3
         )
+        for place, p in zip(places, sweep.points, strict=True):
+            live = [a for a in p.accuracies[column] if p.parted and a >= low]
+            accuracy.scatter(
+                [place + shift] * len(live), live, 12, "white", marker=own["marker"], edgecolors=own["color"]
+            )
         words.append(f"{name} " + ", ".join(f"{mean:.3f} at {lam:g}" for mean, lam in zip(means, lams, strict=True)))
     for place, p in zip(places, sweep.points, strict=True):
-        if (level := p.level("accuracy")[0]) < low:
-            accuracy.annotate(f"↓ {level:.2f}", (place + 0.09, low), ha="right", va="bottom", fontsize=8)
+        if min(p.accuracies["accuracy"]) < low:
+            accuracy.annotate("↓", (place, low), ha="center", va="bottom", fontsize=8)
     accuracy.legend(loc="lower left", frameon=False, fontsize=7.5)
     rates = _axes("bits per parameter", "λ", yscale="log", **look)
-    plot_lines(rates, {n: (places, [max(p.rates[c], 1e-5) for p in sweep.points]) for c, n in RATES.items()})
+    plot_lines(rates, {n: (places, [_mean(p, c) for p in sweep.points]) for c, n in RATES.items()})
+    for i, column in enumerate(RATES):
+        for place, p in zip(places, sweep.points, strict=True):
+            if p.parted:
+                values = p.of_seeds(column)
+                rates.scatter([place] * len(values), values, 12, "white", marker=MARKERS[i], edgecolors=OKABE_ITO[i])
     rates.set_ylim(top=30)
     rates.yaxis.set_major_formatter("{x:g}")
     rates.minorticks_off()
@@ -149,12 +185,15 @@ def caption(point: Point, sweep: Sweep) -> str:
     why = f" The mask has collapsed {where}".rstrip() + ": too few weights are left to learn with."
     why = why if collapsed(point, sweep) else ""
     if landmarks(sweep).get(point.lam) == "knee":
-        why = " This is the knee: at the next larger λ sampled networks have lost more than a point."
-    up, down = point.megabytes.values()
+        why = " This is the knee: at the next larger λ sampled networks have lost more than a point, in the mean."
+        _, least, most = knees(_sampled(sweep))
+        why += f" Drawn again, these seeds put it anywhere from λ = {least:g} to {most:g}." if least < most else ""
+    up, down = (_by_seed(point, column, 2) for column in WAYS)
+    ones = _by_seed(point, "density", 1, 100)
     return (
-        f"λ = {point.lam:g}: accuracy in percent ({spread}): {by_kind}. {point.density:.1%} of the mask are ones. "
+        f"λ = {point.lam:g}: accuracy in percent ({spread}): {by_kind}. {ones}% of the mask are ones. "
         f"Bits per parameter in the last round: {_rates_of(point)}. "
-        f"The whole training: {up:.2f} megabytes up, {down:.2f} down. {_ends(point)}{why}"
+        f"The whole training: {up} megabytes up, {down} down. {_ends(point)}{why}"
     )
 
 
@@ -192,8 +231,18 @@ def _percent(point: Point, column: str) -> str:
     return f"{100 * mean:.1f}" + ("" if math.isnan(half) else f" ± {100 * half:.1f}")
 
 
+def _by_seed(point: Point, column: str, digits: int, factor: float = 1) -> str:
+    """The mean over the seeds, or where they have parted, each by itself."""
+    return " / ".join(f"{factor * value:.{digits}f}" for value in point.of_seeds(column))
+
+
+def _mean(point: Point, column: str) -> float:
+    """Of a rate, for a logarithmic axis; NaN where a mean would be of no network that there is."""
+    return math.nan if point.parted else max(*point.of_seeds(column), 1e-5)
+
+
 def _rates_of(point: Point) -> str:
-    return ", ".join(f"{name} {point.rates[column]:.3f}" for column, name in RATES.items())
+    return ", ".join(f"{name} {_by_seed(point, column, 3)}" for column, name in RATES.items())
 
 
 def _ends(point: Point) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from fedsparse.analysis.plots.runs import check_table, floor_of
 from fedsparse.analysis.plots.style import LABELS, MARKERS, OKABE_ITO, common_legend, panels
@@ -13,6 +14,8 @@ LETTER, LINE = 6, 10
 """Width of a letter and height of a line of a label, in points."""
 MARKER = 8
 """Width of a marker, in points."""
+HALO = withStroke(linewidth=2.5, foreground="white")
+"""Around words, which may lie on lines and dots."""
 
 
 def frontier(
@@ -61,7 +64,7 @@ def frontier(
 
 
 def _write_beside(axes: Any, labels: Sequence[tuple[float, float, str, str]]) -> None:
-    """Write words beside their markers, each where it covers no marker and no other word, if there is such a place.
+    """Write words beside their markers, each where it covers the fewest markers and other words.
 
     Args:
         labels: x, y, the words, which may be empty, and their colour.
@@ -71,13 +74,14 @@ def _write_beside(axes: Any, labels: Sequence[tuple[float, float, str, str]]) ->
     for (x, y, words, colour), (left, bottom) in zip(labels, points, strict=True):
         width = LETTER * len(words)
         aside, up = (MARKER + width) / 2, (MARKER + LINE) / 2
-        places = [(0, up), (0, -up), (aside, 0), (-aside, 0), (aside, up), (-aside, up), (aside, -up), (-aside, -up)]
+        near = [(0, up), (0, -up), (aside, 0), (-aside, 0), (aside, up), (-aside, up), (aside, -up), (-aside, -up)]
+        places = near + [(dx, 2 * dy) for dx, dy in near if dy]  # and further away
         boxes = [(left + dx, bottom + dy, width, LINE) for dx, dy in places]
-        free = [k for k, box in enumerate(boxes) if not any(_touch(box, other) for other in taken)]
-        best = free[0] if free else 0
+        covered = [sum(_touch(box, other) for other in taken) for box in boxes]
+        best = covered.index(min(covered))
         if words:
             taken.append(boxes[best])
-            look = {"ha": "center", "va": "center", "fontsize": 9, "color": colour}
+            look = {"ha": "center", "va": "center", "fontsize": 9, "color": colour, "path_effects": [HALO]}
             axes.annotate(words, (x, y), xytext=places[best], textcoords="offset points", **look)
 
 

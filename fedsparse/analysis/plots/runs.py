@@ -12,6 +12,7 @@ from typing import Any
 import pandas
 import seaborn
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 
 from fedsparse.analysis.plots.style import LABELS, MARKERS, OKABE_ITO, STYLES, common_legend, panels
 from fedsparse.errors import SettingError
@@ -19,16 +20,17 @@ from fedsparse.errors import SettingError
 
 def by_round(
     table: pandas.DataFrame, columns: tuple[str, ...], by: str = "lam", title: str = "", seeds: str = "band",
-    logarithmic: Collection[str] = (),
+    logarithmic: Collection[str] = (), levels: Mapping[str, float] | None = None,
 ) -> Figure:  # fmt: skip
     """One panel per column, against the round: the mean over seeds, and their whole range as a band.
 
     Args:
         table: as from `fedsparse.analysis.sweeps.tidy`.
         columns: of `fedsparse.history.COLUMNS`.
-        by: the setting that tells the lines apart.
+        by: the setting that tells the lines apart; a single line needs no legend.
         seeds: "lines" for one line per seed: a mean of collapsed and working runs describes neither.
         logarithmic: those of the columns that are drawn on a logarithmic axis.
+        levels: by column, a value to mark with a dotted line, such as a target.
     """
     check_table(table, "round", by, *columns, *["seed"] * (seeds == "lines"))
     name = "λ" if by == "lam" else by
@@ -49,7 +51,11 @@ def by_round(
         top = 1.02 if table[column].max() <= 1.02 else None
         axes.set(xlabel="round", ylabel=LABELS.get(column, column))
         axes.set(**{"yscale": "log"} if column in logarithmic else {"ylim": (0, top)})
-    row[columns.index(there[0])].get_legend().set_title(None)
+        if levels and column in levels:
+            axes.axhline(levels[column], color="black", linewidth=1, linestyle=":")
+    key = row[columns.index(there[0])].get_legend()
+    key.set_title(None)
+    key.set_visible(labelled[name].nunique() > 1)
     return figure
 
 
@@ -59,7 +65,7 @@ def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], tit
     Where some seeds have collapsed, to an accuracy below half of the best, and others have not, the line has a gap:
     their mean would describe neither.
     λ is to scale on a logarithmic axis, on which 0 has a place at the left. A panel of accuracies shows the upper
-    end of the axis alone; an arrow at its lower edge stands for a run below it.
+    end of the axis alone; an arrow near its lower edge stands for a run below it.
 
     Args:
         last: one row per run, with `lam`, as the last rounds of a table of `fedsparse.analysis.sweeps`.
@@ -81,8 +87,10 @@ def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], tit
             shown, below = last[last[column] >= floor], last[last[column] < floor]
             axes.plot(means.index, means[column].where(means[column] >= floor), color=colour, linewidth=1.5)
             label = LABELS.get(column, column)
-            axes.scatter(shown["lam"], shown[column], color=colour, marker=marker, s=16, alpha=0.7, label=label)
-            axes.scatter(below["lam"], [floor] * len(below), color=colour, marker="v", s=36, clip_on=False)
+            look = {"color": colour, "clip_on": False, "in_layout": False, "zorder": 3}
+            axes.scatter(shown["lam"], shown[column], marker=marker, s=16, alpha=0.7, label=label, **look)
+            above = offset_copy(axes.transData, figure, y=6 * group.index(column), units="points")
+            axes.scatter(below["lam"], [floor] * len(below), marker="v", s=16, transform=above, **look)
         top = 1.01 if floor else 1.05 * max(last[list(group)].max().max(), 1e-9)
         axes.set(xlabel="λ", ylabel=LABELS.get(group[0], group[0]) if len(group) == 1 else "accuracy")
         axes.set_ylim(floor, top)
@@ -150,7 +158,7 @@ def tradeoff(
     else:
         common_legend(figure)
     figure.supxlabel("megabytes so far: all clients, both directions")
-    figure.supylabel(LABELS[every[0]] if len(every) == 1 else "accuracy")
+    figure.supylabel(LABELS.get(every[0], every[0]) if len(every) == 1 else "accuracy")
     return figure
 
 

@@ -25,8 +25,9 @@ LABELS = {
     "accuracy_client_mean": "accuracy, mean over clients",
     "accuracy_client_worst": "accuracy, worst client",
     "lam_used": "λ of the round",
+    "megabytes": "megabytes, both directions",
 }
-"""Of the columns of `fedsparse.history.COLUMNS`."""
+"""Of the columns of `fedsparse.history.COLUMNS`, and of tables that sum the bytes of a training."""
 
 
 def panels(
@@ -43,7 +44,8 @@ def panels(
         shared: arguments of `Figure.subplots`.
     """
     columns = columns or number
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height))
+    figure.set_layout_engine("constrained", wspace=0.06)  # a y-label is nearest its own panel
     if title is not None:
         figure.suptitle(textwrap.fill(title, int(11 * width)), fontsize="large")
     every = list(figure.subplots(-(-number // columns), columns, squeeze=False, **shared).flat)
