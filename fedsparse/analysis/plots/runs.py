@@ -49,7 +49,11 @@ def by_round(
         top = 1.02 if table[column].max() <= 1.02 else None
         axes.set(xlabel="round", ylabel=LABELS.get(column, column))
         axes.set(**{"yscale": "log"} if column in logarithmic else {"ylim": (0, top)})
-    row[columns.index(there[0])].get_legend().set_title(None)
+    first = row[columns.index(there[0])]
+    handles, names = first.get_legend_handles_labels()
+    first.get_legend().remove()
+    ncols = max(1, int(11 * figure.get_figwidth()) // (max(map(len, names)) + 8))
+    figure.legend(handles, names, loc="outside lower center", ncols=ncols, frameon=False)  # inside it would hide lines
     return figure
 
 
