@@ -53,9 +53,12 @@ def by_round(
         axes.set(**{"yscale": "log"} if column in logarithmic else {"ylim": (0, top)})
         if levels and column in levels:
             axes.axhline(levels[column], color="black", linewidth=1, linestyle=":")
-    key = row[columns.index(there[0])].get_legend()
-    key.set_title(None)
-    key.set_visible(labelled[name].nunique() > 1)
+    first = row[columns.index(there[0])]
+    handles, names = first.get_legend_handles_labels()
+    first.get_legend().remove()
+    ncols = max(1, int(11 * figure.get_figwidth()) // (max(map(len, names)) + 8))
+    if len(names) > 1:  # inside it would hide lines
+        figure.legend(handles, names, loc="outside lower center", ncols=ncols, frameon=False)
     return figure
 
 
