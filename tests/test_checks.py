@@ -731,7 +731,23 @@ def test_a_reading_needs_its_judgements_and_a_reason():
             line = checks.verdict(checks.reading, READING | {"because": reason, sentence: other}).line
             assert line.startswith(f"Not yet: the entry '{sentence}' is '{other}'. ")
             assert f'"{stands}", ' not in line.split(". ")[0], "not which it is"
-    for poor in ("", "It is so.", "The interval is too wide to say anything about it at all.", 0.46):
+    for good in (
+        "The 95 % confidence interval runs from -0.73 to 1.65 points, so one point of loss lies inside it.",
+        "With 0.46 +/- 1.19 we cannot tell whether accuracy falls by more than one point.",
+        "Five seeds leave a margin of 1.19 around a mean loss of 0.46, and both answers fit.",
+    ):
+        assert checks.verdict(checks.reading, READING | {"because": good}).passed, good
+    for poor in (
+        "",
+        "It is so.",
+        0.46,
+        "The interval of the loss is too wide to say anything about it at all.",  # no number
+        "The interval of the loss at λ = 10 is too wide to say anything.",  # none of the table
+        "one two three four five six seven 8",
+        "one two three four five six seven 8.5",
+        "The loss of accuracy is 0.46 points, which is less than one point.",  # a mean alone
+        "The interval goes from -0.73 to 1.65, so that it is undecided.",  # of what?
+    ):
         assert "A reason is a sentence" in checks.verdict(checks.reading, READING | {"because": poor}).line
     first = next(iter(READING))
     for empty in (..., None):

@@ -147,9 +147,18 @@ def chosen_lam() -> Cases:
     yield Case((_study({plain: high, (server, 1.0): high} | seeds),), 3.0, "Means over seeds are compared, not seeds.")
 
 
+NAMED = (
+    r"accura|\blos[ets]|\bloss|\bpoints?\b|percent|%|worse|better",
+    r"interval|±|\+/-|confidence|half-width|\bbounds?\b|\blimits?\b|margin|uncertain|range|spread",
+    r"\d[.,]\d|[.,]\d",
+)
+"""What a reason names, whatever it says of it: the quantity, its interval, and a number of the table."""
+
+
 def _cites(reason: str) -> bool:
-    """Whether a reason is a sentence, and names a number."""
-    return isinstance(reason, str) and len(reason.split()) >= 8 and bool(re.search(r"\d", reason))
+    """Whether a reason is a sentence, and names what it is about."""
+    sentence = isinstance(reason, str) and len(reason.split()) >= 8
+    return sentence and all(re.search(some, reason, re.IGNORECASE) for some in NAMED)
 
 
 READING = {
@@ -171,5 +180,8 @@ def reading() -> Cases:
     )
     for sentence, stands in READING.items():
         yield Case((sentence,), stands, hint)
-    hint = "A reason is a sentence of eight words or more, and names a number of the table."
+    hint = (
+        "A reason is a sentence of eight words or more, and names the loss of accuracy in points, its interval, and a "
+        "number of the table."
+    )
     yield Case(("because",), True, hint, measure=_cites)
