@@ -31,7 +31,7 @@ lint: $(READY) ## style and types
 notebooks: $(READY) ## run the notebooks whose source changed in place: refreshes their outputs and figures/
 	$(BIN)/python -m fedsparse notebook all --in-place
 
-slides: $(READY) ## every figure of the notebooks as SVG of 16:9, in build/slides/figures/; runs all notebooks
+slides: $(READY) ## every figure of the notebooks as SVG of 16:9, in build/slides/figures/, and for the decks of make course
 	$(BIN)/python -m fedsparse notebook all to=build/slides
 
 course: $(READY) ## folders for students, without solutions, and for teachers, with slides and questions: build/course/
@@ -40,8 +40,8 @@ course: $(READY) ## folders for students, without solutions, and for teachers, w
 site: $(READY) ## the course as a site that needs no network, without solutions: build/site/index.html
 	$(BIN)/python -m fedsparse course site build/site
 
-bundle: $(READY) ## all that students without a network need, with every wheel: gigabytes, in build/bundle/
-	$(BIN)/python -m fedsparse course bundle build/bundle
+bundle: $(READY) ## all that students without a network need, with every wheel: gigabytes, in build/bundle/; CPU=1: without CUDA
+	$(BIN)/python -m fedsparse course bundle build/bundle $(if $(CPU),--cpu)
 
 explorer: $(READY) ## the λ explorer as one page, figures/lambda_explorer.html, from the kept sweep
 	$(BIN)/python -m fedsparse explorer figures/lambda_explorer.html

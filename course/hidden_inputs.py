@@ -2,13 +2,17 @@
 
 A function has the name of the check in `fedsparse.teaching.checks`, and yields the arguments of each call; what is
 expected is what the notebook's solution returns. The seed is chosen when grading, and belongs to the teacher. Leave out
-an exercise that has more than one right answer: without a function here it is graded by its check alone.
+an exercise that has more than one right answer, as `dealt`, `reading` and `training_test` have: without a function here
+it is graded by its check alone.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 import pandas
+
+from fedsparse.models import Layout
+from fedsparse.wire import frame
 
 Inputs = Iterator[tuple]
 
@@ -72,7 +76,35 @@ def bits_saved(rng: np.random.Generator) -> Inputs:
 
 def interval(rng: np.random.Generator) -> Inputs:
     for length in (1, 6, 12):
-        yield rng.integers(0, 2, length).tolist(), rng.choice([0.125, 0.375, 0.75])
+        yield rng.integers(0, 2, length).tolist(), rng.choice([0.125, 0.375, 0.75], length).tolist()
+
+
+def header(rng: np.random.Generator) -> Inputs:
+    for number in (3, 2**20 + 5):
+        layout = Layout(tuple((int(units), 30) for units in rng.integers(1, 300, 2)))
+        payload = rng.bytes(int(rng.integers(1, 2000)))
+        yield (frame.message_of(frame.Kind.MASK, "packed", number, layout, int(rng.integers(2**32)), payload),)
+
+
+def chosen_lam(rng: np.random.Generator) -> Inputs:
+    for lams in ((1.0, 3.0, 10.0, 30.0), (0.5, 2.0, 7.0)):
+        points = {("server_loss", lam): rng.uniform(-0.01, 0.03, 2) for lam in lams}
+        points |= {("server_loss", 0.2): np.zeros(2), ("constant", 0.0): np.zeros(2), ("constant", 99.0): np.zeros(2)}
+        rows = []
+        for (schedule, lam), lost in points.items():
+            for seed, number in np.ndindex(5, 3):
+                run = {"lam_schedule": schedule, "lam": lam, "seed": seed, "rounds": 3, "round": number + 1}
+                says = 0.9 - lost * (1 if number == 2 else -1) + (seed - 2) / 100  # earlier rounds say the opposite
+                run |= {"accuracy_val": says[0], "accuracy_val_threshold": says[1]}
+                rows.append(run | {"accuracy": 1 - says[0], "accuracy_threshold": 1 - says[1]})
+        yield (pandas.DataFrame(rows).sample(frac=1, random_state=int(rng.integers(1000))),)
+
+
+def faulty_points(rng: np.random.Generator) -> Inputs:
+    for lams in ((0.0, 1.0, 3.0), (0.0, 0.5, 5.0, 20.0)):
+        runs = pandas.MultiIndex.from_product([lams, range(3), range(1, 7)], names=["lam", "seed", "round"])
+        history = pandas.DataFrame({"accuracy_threshold": rng.random(len(runs))}, index=runs).reset_index()
+        yield (history.sample(frac=1, random_state=int(rng.integers(1000))),)
 
 
 def knee(rng: np.random.Generator) -> Inputs:
@@ -97,7 +129,7 @@ def same_owner(rng: np.random.Generator) -> Inputs:
 
 
 def _history(rng: np.random.Generator) -> pandas.DataFrame:
-    accuracy = rng.uniform(0.1, 0.9, 8)
+    accuracy = np.linspace(0.2, 0.8, 8) + rng.uniform(-0.2, 0.2, 8)
     accuracy[[1, 4]] = np.nan
     columns = {"round": range(1, 9), "accuracy_expected": accuracy, "cohort": rng.integers(2, 9, 8)}
     return pandas.DataFrame(columns | {f"{way}_bytes": rng.integers(1, 10**6, 8) for way in ("uplink", "downlink")})

@@ -6,7 +6,6 @@ import json
 import math
 import re
 import struct
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,11 @@ import torch
 
 from fedsparse.analysis.sweeps import interval
 from fedsparse.entropy import binary_entropy, context_entropy, mask_entropy
+from fedsparse.models import Layout
 from fedsparse.teaching import checks, faulty_figures
 from fedsparse.teaching.checks.exercise import Case, exercise
 from fedsparse.teaching.checks.notebooks_03_to_05 import READING
+from fedsparse.teaching.effective_masks import connected
 from fedsparse.teaching.range_coder_by_hand import subdivide
 from fedsparse.teaching.subset_sums import best_errors, numbers_needed
 
@@ -114,15 +115,30 @@ def saved(mask, contexts, table):
     return cost(np.bincount(mask, minlength=2)) - sum(map(cost, counts.values())) - table * (len(counts) - 1)
 
 
+def divided(bits, ones):
+    """The width is a product, and the low end a sum over the ones."""
+    ones = np.array(ones, float)
+    widths = np.append(1, np.cumprod(np.where(bits, ones, 1 - ones)))
+    return float(np.sum(widths[:-1] * (1 - ones) * np.array(bits))), float(widths[-1])
+
+
+def backwards(bits, ones):
+    """From the last bit to the first, each placing what comes after it."""
+    low, width = 0.0, 1.0
+    for bit, one in list(zip(bits, ones, strict=True))[::-1]:
+        low, width = (1 - one + one * low, one * width) if bit else ((1 - one) * low, (1 - one) * width)
+    return low, width
+
+
 def not_what_is_left(bits, ones):
     low, width = 0.0, 1.0
-    for bit in bits:
-        low, width = (low + 1 - ones, width * ones) if bit else (low, width * (1 - ones))
+    for bit, one in zip(bits, ones, strict=True):
+        low, width = (low + 1 - one, width * one) if bit else (low, width * (1 - one))
     return low, width
 
 
 def ones_first(bits, ones):
-    return tuple(map(float, subdivide([1 - b for b in bits], 1 - Fraction(ones))[-1]))
+    return divided([1 - b for b in bits], [1 - one for one in ones])
 
 
 # Notebook 05
@@ -196,10 +212,19 @@ def both(history):
     return history["uplink_bytes"] + history["downlink_bytes"]
 
 
+def first_time(history, target):
+    reached = (both(history).cumsum() / 1e6)[history["accuracy_expected"] >= target]
+    return reached.iloc[0] if len(reached) else np.nan
+
+
 def until(history, target, so_far=None):
     so_far = both(history).cumsum() / 1e6 if so_far is None else so_far
-    reached = so_far[history["accuracy_expected"] >= target]
-    return reached.iloc[0] if len(reached) else np.nan
+    found = np.nan
+    for spent, accuracy in list(zip(so_far, history["accuracy_expected"], strict=True))[::-1]:
+        if accuracy < target:
+            break
+        found = found if np.isnan(accuracy) else spent
+    return found
 
 
 def leads(first, second):
@@ -240,8 +265,14 @@ def rebuilt(candidates, numbers, weights):
 
 
 def fewest(numbers, target, error):
+    masks = np.array(list(itertools.product((0, 1), repeat=len(numbers))))
+    near = np.sum(masks[np.abs(masks @ numbers - target) <= error], axis=1)
+    return (int(near.min()), int(np.sum(near == near.min()))) if len(near) else (math.nan, 0)
+
+
+def without_count(numbers, target, error):
     errors = [best_errors(numbers, np.array([target]), ones)[0] for ones in range(len(numbers) + 1)]
-    return next((ones for ones, found in enumerate(errors) if found <= error), math.nan)
+    return next(((ones, 1) for ones, found in enumerate(errors) if found <= error), (math.nan, 0))
 
 
 def greedy(numbers, target, error):
@@ -249,7 +280,7 @@ def greedy(numbers, target, error):
     for number in sorted(numbers, key=abs, reverse=True):
         if abs(left) > error and abs(left - number) < abs(left):
             left, kept = left - number, kept + 1
-    return kept if abs(left) <= error else math.nan
+    return (kept, 1) if abs(left) <= error else (math.nan, 0)
 
 
 def counted(error, density, allowed=math.floor, first=0):
@@ -259,17 +290,34 @@ def counted(error, density, allowed=math.floor, first=0):
     return n
 
 
+def reached(first, second):
+    """One input after the other, on copies without the ones of all others."""
+    found = []
+    for i in range(first.shape[1]):
+        entered = first[:, i].astype(bool)
+        found.append(int((entered & second.any(0)).sum() + second[:, entered].sum()))
+    return found
+
+
+def by_matrices(first, second):
+    return first.T.astype(int) @ second.any(0) + first.T.astype(int) @ second.sum(0)
+
+
+def all_paths(first, second):
+    return first.T.astype(int) @ second.sum(0)
+
+
 def forward_only(first, second):
-    return first.sum(), (second * first.any(1)).sum()
+    return first.sum(0) + first.T @ second.sum(0)
 
 
-def backward_only(first, second):
-    return (first * second.any(0)[:, None]).sum(), second.sum()
-
-
-def forward_with_parts(first, second):
-    paths = second.any(0).astype(int) * first.any(1)
-    return paths @ first.sum(1), second.sum(0) @ paths
+def of_all_inputs(first, second):
+    """Counts per layer of the network as a whole, as `effective_masks.connected` gives them."""
+    whole = np.concatenate([np.append(mask, np.zeros(len(mask), np.uint8)) for mask in (first, second)])
+    layout = Layout((first.shape, second.shape))
+    parts = np.split(connected(whole.astype(np.uint8), layout), np.cumsum(layout.sizes)[:-1])
+    alive = parts[0][: first.size].reshape(first.shape)
+    return alive.sum(0) + parts[1].sum() * first.any(0)
 
 
 # Notebook 11
@@ -308,12 +356,12 @@ RIGHT = [
         checks.bits_saved,
         lambda m, c, t: len(m) * (mask_entropy(m) - context_entropy(m, c)) + t - t * len(np.unique(c)),
     ),
-    (checks.interval, lambda bits, ones: list(subdivide(bits, Fraction(ones))[-1])),
+    (checks.interval, divided),
+    (checks.interval, backwards),
     (checks.header, lambda m: np.array([int.from_bytes(m[i : i + 4], "little") for i in (6, 10, 26)])),
     (checks.chosen_lam, chosen),
     (checks.reading, READING | {"because": "Of 0.46 points ± 1.19 the interval reaches beyond one point."}),
     (checks.faulty_points, best_round),
-    (checks.faulty_points, lambda h: faulty_figures.accuracy_by_lam(h).groupby("lam")["accuracy_threshold"].mean()),
     (checks.knee, knee),
     (checks.step_left, lambda lam, n, theta, epsilon: 1 / (1 + epsilon * n / lam / theta / (1 - theta))),
     (checks.dealt, dealt),
@@ -330,9 +378,11 @@ RIGHT = [
     (checks.number_cost, lambda numbers: bits_of_lengths(numbers) + np.mean(np.floor(np.log2(numbers)))),
     (checks.rebuilt_theta, lambda c, k, w, clip: rebuilt(c, k, w).clip(clip, 1 - clip)),
     (checks.fewest_kept, fewest),
+    (checks.fewest_kept, lambda numbers, target, error: np.array(fewest(numbers, target, error))),
     (checks.least_numbers, counted),
     (checks.least_numbers, lambda error, density: float(counted(error, density))),
-    (checks.living, forward_with_parts),
+    (checks.living, reached),
+    (checks.living, by_matrices),
     (checks.whole_sum, loop),
     (checks.accepted, lambda replies, now, asked: [c for c in sorted(asked) if (c, now) in replies]),
 ]
@@ -390,6 +440,7 @@ WRONG = [
     ),  # the best round of the mean
     (checks.faulty_points, lambda h: best_round(h)[h["lam"].unique()]),  # in the table's order
     (checks.knee, any_seed),
+    (checks.knee, lambda lams, a, tol: knee(lams, np.median(a, axis=1, keepdims=True), tol)),
     (checks.step_left, lambda lam, n, theta, epsilon: 1.0),  # the sign alone
     (checks.step_left, lambda lam, n, theta, epsilon: lam / n * theta * (1 - theta)),  # as of SGD
     (checks.step_left, lambda lam, n, theta, epsilon: 1 / (1 + epsilon * n / lam)),
@@ -420,8 +471,12 @@ WRONG = [
     (checks.rebuilt_theta, lambda c, k, w, clip: np.average(c[np.arange(3), k % 3], axis=0, weights=w)),
     (checks.rebuilt_theta, lambda c, k, w, clip: np.average(c[0, k - 1], axis=0, weights=w)),
     (checks.fewest_kept, greedy),
-    (checks.fewest_kept, lambda numbers, target, error: fewest(numbers, target, error) or 1),  # nothing is no choice
+    (
+        checks.fewest_kept,
+        lambda numbers, target, error: (fewest(numbers, target, error)[0] or 1, 1),
+    ),  # nothing is no choice
     (checks.fewest_kept, lambda numbers, target, error: np.nan_to_num(fewest(numbers, target, error), nan=-1)),
+    (checks.fewest_kept, without_count),
     (checks.fewest_kept, lambda numbers, target, error: fewest(numbers, target, 0.001)),  # the nearest
     (checks.fewest_kept, lambda numbers, target, error: fewest(np.repeat(numbers, 2), target, error)),  # kept twice
     (checks.least_numbers, lambda error, density: numbers_needed(error, min(density, 0.5))),
@@ -459,9 +514,10 @@ WRONG = [
     (checks.interval, ones_first),  # ones below
     (
         checks.interval,
-        lambda bits, p: np.cumsum(list(map(float, subdivide(bits, Fraction(p))[-1]))),
+        lambda bits, p: np.cumsum(divided(bits, p)),
     ),  # high end, not width
-    (checks.interval, lambda bits, p: tuple(map(float, subdivide(bits, Fraction(p))[-2:][0]))),  # before the last bit
+    (checks.interval, lambda bits, p: divided(bits[:-1], p[:-1])),  # before the last bit
+    (checks.interval, lambda bits, p: divided(bits, p[:1] * len(p))),  # one probability for all
     (checks.header, lambda m: [struct.unpack_from("4sBBII8sII", m)[i] for i in (3, 4, 7)]),  # padded fields
     (checks.header, lambda m: [struct.unpack_from(">4sBBII8sII", m)[i] for i in (3, 4, 7)]),  # highest byte first
     (checks.header, lambda m: (m[6], m[10], m[26])),  # one byte of each
@@ -486,13 +542,17 @@ WRONG = [
     (checks.megabytes_to, lambda h, t: until(h, t, (both(h).cumsum() - both(h)) / 1e6)),  # that round not paid
     (checks.megabytes_to, lambda h, t: until(h, np.nextafter(t, 1))),  # more than, not reached
     (checks.megabytes_to, lambda h, t: until(h, t, both(h) / 1e6)),  # that round alone
+    (checks.megabytes_to, first_time),
     (checks.megabytes_to, lambda h, t: (both(h).cumsum() / 1e6)[h["accuracy_expected"] >= t].max()),  # the last time
+    (checks.megabytes_to, lambda h, t: until(h.fillna(0), t)),  # a gap as a fall
     (checks.megabytes_to, lambda h, t: until(h.dropna(), t)),  # gaps dropped
     (checks.megabytes_to, lambda h, t: np.nan_to_num(until(h, t))),  # never is nothing
     (checks.megabytes_to, lambda h, t: None if np.isnan(until(h, t)) else until(h, t)),  # never is None
-    (checks.living, lambda first, second: (first.sum(), second.sum())),
+    (checks.living, lambda first, second: first.sum(0) + second.sum()),
     (checks.living, forward_only),
-    (checks.living, backward_only),
+    (checks.living, of_all_inputs),
+    (checks.living, all_paths),
+    (checks.living, lambda first, second: first.T @ second.any(0)),  # the first layer's alone
     (checks.accepted, lambda replies, now, asked: sorted(client for client, _ in replies)),
     (checks.accepted, lambda replies, now, asked: sorted(c for c, r in replies if r == now and c in asked)),
     (checks.accepted, lambda replies, now, asked: sorted({c for c, r in replies if r == now})),
@@ -639,6 +699,16 @@ def test_a_check_hands_out_copies(check):
     assert checks.verdict(check, right).passed
 
 
+def test_no_function_of_the_package_is_an_answer():
+    """Nor do the checks' modules, which students have, hold solutions: what is expected is a number there."""
+    assert not checks.verdict(checks.interval, lambda bits, ones: subdivide(bits, ones)[-1]).passed
+    assert not checks.verdict(checks.faulty_points, faulty_figures.accuracy_by_lam).passed
+    allowed = {"teaching.checks", "teaching.label_skew", "errors", "models", "wire.frame"}
+    for file in (ROOT / "fedsparse" / "teaching" / "checks").glob("*.py"):
+        found = re.findall(r"from fedsparse\.(\S+) import", file.read_text(encoding="utf-8"))
+        assert {re.sub(r"(checks)\..*", r"\1", name) for name in found} <= allowed, file.name
+
+
 def test_two_arguments_are_never_one_object():
     @exercise
     def doubled():
@@ -661,7 +731,23 @@ def test_a_reading_needs_its_judgements_and_a_reason():
             line = checks.verdict(checks.reading, READING | {"because": reason, sentence: other}).line
             assert line.startswith(f"Not yet: the entry '{sentence}' is '{other}'. ")
             assert f'"{stands}", ' not in line.split(". ")[0], "not which it is"
-    for poor in ("", "It is so.", "The interval is too wide to say anything about it at all.", 0.46):
+    for good in (
+        "The 95 % confidence interval runs from -0.73 to 1.65 points, so one point of loss lies inside it.",
+        "With 0.46 +/- 1.19 we cannot tell whether accuracy falls by more than one point.",
+        "Five seeds leave a margin of 1.19 around a mean loss of 0.46, and both answers fit.",
+    ):
+        assert checks.verdict(checks.reading, READING | {"because": good}).passed, good
+    for poor in (
+        "",
+        "It is so.",
+        0.46,
+        "The interval of the loss is too wide to say anything about it at all.",  # no number
+        "The interval of the loss at λ = 10 is too wide to say anything.",  # none of the table
+        "one two three four five six seven 8",
+        "one two three four five six seven 8.5",
+        "The loss of accuracy is 0.46 points, which is less than one point.",  # a mean alone
+        "The interval goes from -0.73 to 1.65, so that it is undecided.",  # of what?
+    ):
         assert "A reason is a sentence" in checks.verdict(checks.reading, READING | {"because": poor}).line
     first = next(iter(READING))
     for empty in (..., None):
@@ -711,8 +797,10 @@ def test_the_kept_study_chooses_the_lambda_of_the_demo():
 
 def test_the_fault_in_the_figure_makes_its_sentence():
     history = pandas.read_csv(RESULTS / "lambda-digits.csv")
-    drawn = faulty_figures.accuracy_by_lam(history).groupby("lam")["accuracy_threshold"].mean()
+    drawn = faulty_figures.accuracy_by_lam().groupby("lam")["accuracy_threshold"].mean()
     assert np.allclose(solution("06_lambda_sweep", "points_of")(history), drawn)
+    dots = history.groupby(["lam", "seed"])["accuracy_threshold"].max()
+    assert np.allclose(faulty_figures.accuracy_by_lam()["accuracy_threshold"], dots), "point by point"
     true = history[history["round"] == 40].groupby("lam")["accuracy_threshold"].mean()
     assert (drawn[:7.0] > drawn[0] - 0.01).all()
     assert true[0.3] < true[0] - 0.01, "the figure with the right points says the opposite"

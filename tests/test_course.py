@@ -397,3 +397,36 @@ def test_a_folder_that_is_no_bundle_is_left_alone(tmp_path, monkeypatch, capsys)
     assert main(["course", "bundle", str(tmp_path), "--no-wheels"]) == 2
     assert "is no bundle" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").exists()
+
+
+def test_a_worksheet_says_which_copy_it_is():
+    node = read(ALL[0])
+    first, again = copies.worksheet(node), copies.worksheet(node)
+    assert re.search(r"^fedsparse \d+\.\d+\.\d+, copy [0-9a-f]{12}$", first.cells[1].source, re.M)
+    assert first.cells[1].source == again.cells[1].source
+    node.cells[-1].source += " Another word."
+    assert copies.worksheet(node).cells[1].source != first.cells[1].source
+
+
+def test_the_overview_for_teachers_is_that_of_the_notebooks():
+    rows = re.findall(
+        r"^\| (\d\d) [^|]+\| (\d+) \| ([^|]+) \| (\d+): (\d+) \| (?:easy|medium|harder) \| ([^|]+) \|$", GUIDE, re.M
+    )
+    assert [number for number, *_ in rows] == [notebook.stem[:2] for notebook in ALL]
+    for (number, minutes, in_class, count, together, needs), notebook in zip(rows, ALL, strict=True):
+        text = "\n".join(cell.source for cell in read(notebook).cells if cell.cell_type == "markdown")
+        given = [int(m) for m in re.findall(r"\((?:easy|medium|harder), (\d+) minutes\)", text)]
+        assert f"reading time | {minutes} minutes" in text, number
+        assert (len(given), sum(given)) == (int(count), int(together)), number
+        assert f"Class time: {in_class} minutes" in copies.notes_of(notebook.stem, GUIDE), number
+        assert all(earlier < number for earlier in re.findall(r"\d\d", needs)), "in an order that can be taught"
+
+
+def test_the_failures_that_teachers_read_about_are_lines_that_the_code_says():
+    section = GUIDE.partition("\n## When something fails\n")[2].partition("\n## ")[0]
+    quoted = re.findall(r"^\| `([^`]+)` \|", section, re.M)
+    code = "\n".join(
+        file.read_text(encoding="utf-8") for file in [ROOT / "Makefile", *(ROOT / "fedsparse").rglob("*.py")]
+    )
+    assert len(quoted) > 8
+    assert not [line for line in quoted if line not in code]

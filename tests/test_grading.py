@@ -70,6 +70,29 @@ def test_hidden_inputs_suit_the_solutions_and_depend_on_the_seed():
     assert worker.hidden_inputs("no/file.py", "share_left", 1) == []
 
 
+def test_every_exercise_with_one_right_answer_has_hidden_inputs():
+    """They are there for each, but where any table, any reason, any test will do."""
+    without = {e.check for e in EVERY if not worker.hidden_inputs(HIDDEN, e.check, 1)}
+    assert without == {"dealt", "reading", "training_test"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_hidden_inputs_tell_the_usual_shortcuts_from_the_answer(seed):
+    shortcuts = {
+        "chosen_lam": lambda study: study.loc[study["lam_schedule"] == "server_loss", "lam"].max(),
+        "faulty_points": lambda history: history[history["round"] == 6].groupby("lam")["accuracy_threshold"].mean(),
+        "header": lambda message: (message[6], message[10], message[26]),
+        "interval": lambda bits, ones: (0.0, np.prod([p if bit else 1 - p for bit, p in zip(bits, ones, strict=True)])),
+    }
+    for exercise in (e for e in EVERY if e.check in shortcuts):
+        given = worker.hidden_inputs(HIDDEN, exercise.check, seed)
+        wanted, found = (
+            [np.asarray(answer(*g), float) for g in given] for answer in (solved(exercise), shortcuts[exercise.check])
+        )
+        assert all(np.isfinite(some).all() for some in wanted), exercise.name
+        assert not all(np.array_equal(a, b) for a, b in zip(wanted, found, strict=True)), exercise.name
+
+
 def test_every_hidden_input_belongs_to_an_exercise():
     namespace: dict = {}
     exec(Path(HIDDEN).read_text(encoding="utf-8"), namespace)

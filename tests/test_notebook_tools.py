@@ -421,4 +421,5 @@ def test_figures_that_a_notebook_no_longer_makes_go(tmp_path):
     save(fresh, "new", "a")
     plots.adopt(fresh, kept, "a")
     assert {p.name for p in kept.glob("*.png")} == {"same.png", "new.png", "others.png"}
+    assert {p.stem for p in kept.glob("*.svg")} == {"same", "new", "others"}, "for slides, beside the PNGs"
     assert set(json.loads((kept / "index.json").read_text())) == {"same.png", "new.png", "others.png"}

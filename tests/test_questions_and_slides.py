@@ -1,6 +1,9 @@
 """For a lecturer: questions that an LMS can import, slides that need nothing else, plans with goals."""
 
+import os
 import re
+import shutil
+import subprocess
 import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
@@ -97,6 +100,26 @@ def test_every_plan_has_slides_that_load_nothing(decks):
         assert "CC BY 4.0" in page
 
 
+def test_a_deck_takes_the_figures_made_for_slides_and_else_those_that_are_kept(tmp_path):
+    for name in ("notebooks", "docs", "course"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "figures", tmp_path / "figures", ignore=shutil.ignore_patterns("*.svg"))
+
+    def pictures() -> tuple[int, int]:
+        page = slides.write_slides(tmp_path, tmp_path / "decks")[0].read_text(encoding="utf-8")
+        return page.count("data:image/svg"), page.count("data:image/png")
+
+    none, every = pictures()
+    assert none == 0
+    assert every > 3
+    for folder, name in (("figures", "00_bytes.svg"), ("build/slides/figures", "00_round.svg")):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / name).write_text("<svg/>", encoding="utf-8")
+    assert pictures() == (2, every - 2)
+    os.utime(tmp_path / folder / name, (0, 0))
+    assert pictures() == (1, every - 1), "an outdated one is not taken"
+
+
 def test_the_slides_of_a_course_ask_every_question_once(decks):
     page = next(f for f in decks if f.stem == "twelve_weeks").read_text(encoding="utf-8")
     for notebook in ALL:
@@ -120,6 +143,16 @@ def test_the_points_of_the_exam_add_up():
     for points, text in asked:
         answer = " ".join(text.split()).partition("<summary>Model answer</summary>")[2]
         assert sum(map(int, re.findall(r"\((\d) points?\)", answer))) == int(points)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_bundle_can_leave_out_cuda():
+    def call(*given: str) -> str:
+        done = subprocess.run(["make", "-n", "bundle", *given], cwd=ROOT, capture_output=True, text=True, check=True)
+        return done.stdout.rstrip().splitlines()[-1]
+
+    assert call("CPU=1").endswith("course bundle build/bundle --cpu")
+    assert "--cpu" not in call()
 
 
 def test_the_container_takes_torch_and_torchvision_from_one_index_and_gives_students_no_solutions():

@@ -73,11 +73,15 @@ def listing(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def adopt(fresh: Path, folder: Path, notebook: str) -> None:
-    """Replace a notebook's figures by those in another folder, as PNG, and delete those that it no longer makes."""
+    """Replace a notebook's figures by those in another folder, PNG and SVG, and delete those it no longer makes.
+
+    Git keeps the PNGs; the SVGs lie beside them, for slides, wherever the notebooks have run.
+    """
     with listing(folder) as listed:
         for name in [n for n, entry in listed.items() if entry["notebook"] == notebook]:
-            (folder / name).unlink(missing_ok=True)
-        for figure in fresh.glob("*.png"):
+            for suffix in (".png", ".svg"):
+                (folder / name).with_suffix(suffix).unlink(missing_ok=True)
+        for figure in (*fresh.glob("*.png"), *fresh.glob("*.svg")):
             shutil.copyfile(figure, folder / figure.name)
         made = fresh / "index.json"
         listed |= json.loads(made.read_text(encoding="utf-8")) if made.exists() else {}

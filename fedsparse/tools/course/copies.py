@@ -12,9 +12,11 @@ from pathlib import Path
 
 import nbformat
 
+from fedsparse import __version__
 from fedsparse.errors import RunError
 from fedsparse.tools.course.exercises import SOLUTION
 from fedsparse.tools.notebooks.files import for_readers, plain, read
+from fedsparse.tools.notebooks.stamps import digest
 
 TEACHERS_ONLY = ("exam.md", "teaching.md")
 """Guides in docs/ that have answers in them."""
@@ -24,7 +26,7 @@ KEPT = ("data/results", "data/networks")
 LINK = re.compile(r"(!?)\[([^\[\]]*)\]\((?!https?:|#)([^()\s]+)\)")
 NOTICE = re.compile(r"^\*\*What to notice\.\*\*(?: |\n+(?=- ))(.*?)(?=\n\n(?!- )|\Z)", re.S | re.M)
 """What tells the result of a cell: a paragraph, or a list."""
-NAME = "**Name:** …\n\n**Student number:** …"
+NAME = "**Name:** …\n\n**Student number:** …\n\nfedsparse {version}, copy {digest}"
 
 
 def student(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -46,6 +48,8 @@ def student(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def worksheet(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """A student's notebook to work in: nothing has run, what is to be noticed is folded, and there is room for a name.
 
+    The version and a digest of its text are below the name: they tell which copy somebody works in.
+
     Raises:
         RunError: a solution cannot be removed.
     """
@@ -56,7 +60,8 @@ def worksheet(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
         else:
             folded = r"<details><summary>What to notice, once it has run</summary>\n\n\1\n\n</details>"
             cell.source = NOTICE.sub(folded, cell.source)
-    node.cells.insert(1, nbformat.v4.new_markdown_cell(NAME, id="name"))
+    name = NAME.format(version=__version__, digest=digest(*(cell.source for cell in node.cells)))
+    node.cells.insert(1, nbformat.v4.new_markdown_cell(name, id="name"))
     return node
 
 

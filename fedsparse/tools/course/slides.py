@@ -19,7 +19,9 @@ from fedsparse.tools.notebooks.files import read
 PLAN = re.compile(r"^### ([^\n]+)\n+(.*?)(?=^##|\Z)", re.S | re.M)
 OBJECTIVES = re.compile(r"\*\*After this notebook you can\*\*\n\n(.*?)(?=\n\n|\Z)", re.S)
 NUMBER = re.compile(r"\b(?:0\d|1[01])\b")
-KINDS = {".png": "image/png", ".svg": "image/svg+xml"}
+KINDS = {".svg": "image/svg+xml", ".png": "image/png"}
+DRAWN = ("figures", "build/slides/figures")
+"""Where figures lie: git keeps the PNGs of the first; SVGs of 16:9 are there once notebooks, or `make slides`, ran."""
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -109,8 +111,8 @@ def _of_notebook(root: Path, question: Question) -> list[str]:
     found = OBJECTIVES.search(read(notebook).cells[0].source)
     slides = [f"<section><h2>{title}</h2><p>Afterwards you can</p>{_words(found.group(1))}</section>"] if found else []
     for name, about in json.loads((root / "figures" / "index.json").read_text(encoding="utf-8")).items():
-        file = root / "figures" / name
-        if about["notebook"] == notebook.stem and file.suffix in KINDS:
+        if about["notebook"] == notebook.stem:
+            file = _drawn(root, name)
             data = base64.b64encode(file.read_bytes()).decode()
             picture = f'<img src="data:{KINDS[file.suffix]};base64,{data}" alt="{html.escape(about["alt"])}">'
             caption = f"<figcaption>{html.escape(about['caption'])}</figcaption>"
@@ -118,6 +120,13 @@ def _of_notebook(root: Path, question: Question) -> list[str]:
     slides.append(f"<section><h2>{title}: a question</h2><div>{_words(question.text)}</div></section>")
     slides.append(f"<section><h2>{title}: an answer</h2><div>{_words(question.explanation)}</div></section>")
     return slides
+
+
+def _drawn(root: Path, name: str) -> Path:
+    """The file of a figure that suits a slide best: its SVG of 16:9, unless the PNG that is kept is newer."""
+    kept = root / "figures" / name
+    drawn = [(root / folder / name).with_suffix(".svg") for folder in DRAWN]
+    return next((f for f in drawn if f.exists() and f.stat().st_mtime >= kept.stat().st_mtime), kept)
 
 
 def _words(markdown: str) -> str:
