@@ -93,6 +93,7 @@ STUDIES = {
         (_each("lam", (0.0, 0.3, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 13.0, 14.0, 16.0, 18.0, 20.0)),),
         seeds=3,
         explored=True,
+        frontier=True,
     ),
     "regularizers-digits": Study(
         "Which regularizer sends fewest bytes at which accuracy?",
@@ -112,6 +113,7 @@ STUDIES = {
         MNIST | {"rounds": 10},
         (_each("lam", (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 8.0)),),
         seeds=3,
+        frontier=True,
     ),
     "pretrained-mnist": Study(
         "Few images: masks over random weights, and over weights that have learned letters",
@@ -249,25 +251,35 @@ def labelled(table: "pandas.DataFrame", labels: Sequence[tuple[str, ...]]) -> "p
     return table.assign(line=[label[-1] for label in of_row], panel=["".join(label[:-1]) for label in of_row])
 
 
+def _of_seeds(values: "pandas.Series") -> str:
+    """Their mean, or each by itself where some are below half of another: a mean would describe neither."""
+    parted = values.min() < values.max() / 2
+    return " / ".join(f"{value:.3f}" for value in values) if parted else f"{values.mean():.3f}"
+
+
 def _draw(name: str, study: Study, table: "pandas.DataFrame") -> None:
     from fedsparse.analysis import plots
 
     done = table[table["failed"].isna() & table["accuracy_expected"].notna()]
     if study.frontier:
         last = done.groupby(["line", "seed"], sort=False).tail(1)
+        last = last.assign(lam_schedule=last.get("lam_schedule", study.common.get("lam_schedule", "constant")))
         figure = plots.frontier(
             last.assign(line=schedules_of(last)), ("accuracy", "accuracy_threshold"), title=study.question
         )
-        means = last.groupby("line", sort=False)[["accuracy", "accuracy_threshold", "bpp_entropy"]].mean()
-        alt = f"Accuracy of sampled and threshold networks against entropy, one dot per run. {plots.in_words(means)}"
+        alt = "Accuracy of sampled and of threshold networks against entropy, one dot per run. " + "; ".join(
+            f"{line}: {_of_seeds(runs['accuracy'])} and {_of_seeds(runs['accuracy_threshold'])} "
+            f"at {_of_seeds(runs['bpp_entropy'])} bpp"
+            for line, runs in last.groupby("line", sort=False)
+        )
     else:
         figure = plots.tradeoff(done, title=study.question)
         runs = done.groupby(["panel", "line", "seed"], sort=False).tail(1)
-        last = runs.groupby(["panel", "line"], sort=False).mean(numeric_only=True).reset_index()
+        runs = runs.assign(megabytes=runs["megabytes_up"] + runs["megabytes_down"])
         alt = "Accuracy of sampled and of threshold networks at the end, and all bytes, means over seeds. " + "; ".join(
-            f"{f'{row.panel}, ' * bool(row.panel)}{row.line}: {row.accuracy:.3f} and {row.accuracy_threshold:.3f} "
-            f"at {row.megabytes:.1f} MB"
-            for row in last.assign(megabytes=last["megabytes_up"] + last["megabytes_down"]).itertuples()
+            f"{f'{panel}, ' * bool(panel)}{line}: {_of_seeds(ends['accuracy'])} and "
+            f"{_of_seeds(ends['accuracy_threshold'])} at {ends['megabytes'].mean():.1f} MB"
+            for (panel, line), ends in runs.groupby(["panel", "line"], sort=False)
         )
     first = done.iloc[0]
     settings = {**study.common, "seeds": study.seeds}
