@@ -1,6 +1,8 @@
 """Notebooks run by papermill itself: parameters checked, lists read, folders found from anywhere."""
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -136,3 +138,31 @@ def test_plain_papermill_refuses_what_it_would_ignore_and_reads_lists(tmp_path):
     assert refused.returncode != 0
     last = refused.stderr.strip().splitlines()[-1]
     assert last == "SettingError: this notebook has no parameter 'sum'; did you mean 'sums'?; it has sums, out"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (ROOT / ".git").exists() or not shutil.which("git"), reason="needs a checkout")
+@pytest.mark.parametrize("called_in", [".", "notebooks", None], ids=["the root", "notebooks", "elsewhere"])
+def test_plain_papermill_leaves_the_repository_as_it_was_wherever_it_is_called(tmp_path, called_in):
+    folder = ROOT / called_in if called_in else tmp_path
+    given = {"seeds": [0], "rounds": 1, "train_size": 100, "depth": 2}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(given), encoding="utf-8")
+
+    def status() -> str:
+        call = ["git", "status", "--porcelain", "--untracked-files=all"]
+        return subprocess.run(call, cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout
+
+    before = status()
+    files = ROOT / "notebooks" / "02_masked_layers.ipynb", tmp_path / "made.ipynb"
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", *map(str, files), "-f", str(tmp_path / "small.yaml"), "-k", "python3"],
+        cwd=folder,
+        capture_output=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert status() == before
+    assert called_in or list((tmp_path / "runs" / "figures").glob("*.png")), (
+        "elsewhere they lie in the working directory"
+    )

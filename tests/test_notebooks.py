@@ -29,8 +29,6 @@ EXERCISE = r"^checks\.(?!prediction\()\w+\(\w+\)"
 """The call that makes a cell an exercise."""
 LONGEST = 25
 """Lines of a code cell: what can be read at a glance, and fits on a slide."""
-IN_REVISION: set[str] = set()
-"""Their cells may still be longer, and are not folded yet."""
 each = pytest.mark.parametrize("notebook", ALL, ids=lambda p: p.stem)
 
 
@@ -67,7 +65,7 @@ def test_the_shape_of_a_notebook(notebook):
 @each
 def test_a_code_cell_can_be_read_at_a_glance(notebook):
     long = {c.id: len(c.source.splitlines()) for c in code(notebook) if len(c.source.splitlines()) > LONGEST}
-    assert not long or notebook.stem in IN_REVISION
+    assert not long
 
 
 @each
@@ -82,8 +80,6 @@ def test_jupyterlab_folds_the_code_that_the_site_folds(notebook):
 @each
 def test_invariants_and_results_are_no_part_of_the_lesson(notebook):
     """But in 00 and 02, where a first reader meets the invariants, and learns from them."""
-    if notebook.stem in IN_REVISION:
-        return
     found = [c for c in code(notebook) if c.source.rstrip().endswith('print("all invariants hold")')]
     assert len(found) == 1
     lesson = notebook.stem[:2] in ("00", "02")
@@ -95,8 +91,6 @@ def test_invariants_and_results_are_no_part_of_the_lesson(notebook):
 
 @each
 def test_what_was_trained_lies_in_bands_that_hold_on_every_processor(notebook):
-    if notebook.stem in IN_REVISION:
-        return
     (bands,) = (c for c in code(notebook) if "in_bands(" in c.source)
     assert COMPARED in bands.metadata.tags
     assert not [line for output in bands.outputs for line in output.text.splitlines() if "OUTSIDE" in line]
