@@ -467,17 +467,17 @@ def test_a_partition_may_be_a_list_and_does_not_change_the_labels(mine, small):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"w": torch.tensor([1.0, float("nan")])}, "w must be an ordinary tensor of finite numbers"),
-        ({"w": torch.ones(2, dtype=torch.complex64)}, "w must be an ordinary tensor"),
-        ({"w": torch.eye(3).to_sparse()}, "w must be an ordinary tensor"),
-        ({"w": torch.empty(3, device="meta")}, "w must be an ordinary tensor"),
-        ({"model": {"w": torch.ones(2)}, "epoch": 3}, "holds no state_dict but one at 'model'"),
-        (nn.Linear(2, 2), "cannot be read; torch.save(module.state_dict(), file) makes one"),
+        (lambda: {"w": torch.tensor([1.0, float("nan")])}, "w must be an ordinary tensor of finite numbers"),
+        (lambda: {"w": torch.ones(2, dtype=torch.complex64)}, "w must be an ordinary tensor"),
+        (lambda: {"w": torch.eye(3).to_sparse()}, "w must be an ordinary tensor"),
+        (lambda: {"w": torch.empty(3, device="meta")}, "w must be an ordinary tensor"),
+        (lambda: {"model": {"w": torch.ones(2)}, "epoch": 3}, "holds no state_dict but one at 'model'"),
+        (lambda: nn.Linear(2, 2), "cannot be read; torch.save(module.state_dict(), file) makes one"),
     ],
 )
 def test_a_file_of_weights_that_cannot_be_frozen_is_refused(tmp_path, content, words):
     file = tmp_path / "weights.pt"
-    torch.save(content, file)
+    torch.save(content(), file)
     with pytest.raises(DataError) as refused:
         state_dict_in(str(file))
     assert words in str(refused.value)
