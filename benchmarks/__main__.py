@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import coding, flower, klms, masked_step, memory, rounds, scale, shared_coding
+from benchmarks import coding, flower, klms, masked_step, memory, rounds, scale, shared_coding, shrink
 from benchmarks.measure import hardware
 
 if __name__ == "__main__":
@@ -13,5 +13,6 @@ if __name__ == "__main__":
     print(rounds.main(*sys.argv[1:]), flush=True)
     print(shared_coding.main(), flush=True)
     print(klms.main(), flush=True)
+    print(shrink.main(), flush=True)
     print(masked_step.main(), flush=True)
     print(flower.main(), flush=True)
