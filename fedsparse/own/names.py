@@ -5,7 +5,7 @@ A setting holds the name, so that a run can be resumed and is known by it; in Py
 
 import importlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from fedsparse.errors import FedsparseError, SettingError, one_line
@@ -65,27 +65,26 @@ def call(setting: str, name: str, *arguments: Any) -> Any:
         SettingError: as `resolve`, or what the user's function raised.
     """
     function = resolve(setting, name)
-    try:
+    with in_one_line(f"{setting}={name}"):
         return function(*arguments)
-    except SettingError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise SettingError(f"{setting}={name} failed: {type(error).__name__}: {one_line(error)}") from error
+
+
+def named_if_it_fails(experiment: Any) -> AbstractContextManager[None]:
+    """`in_one_line`, with the user's own parts of an experiment; where it has none, errors are left as they are."""
+    own = [f"{name}={value}" for name in PARTS if is_own(value := getattr(experiment, name))]
+    return in_one_line(" or ".join(own)) if own else nullcontext()
 
 
 @contextmanager
-def named_if_it_fails(experiment: Any) -> Iterator[None]:
-    """What the user's own parts of an experiment raise in it becomes one line that names them.
+def in_one_line(what: str) -> Iterator[None]:
+    """What the user's own code raises in it becomes one line that names it.
 
     Raises:
-        SettingError: something was raised that is no error of this package, and the experiment has such parts.
+        SettingError: something was raised that is no error of this package.
     """
     try:
         yield
     except FedsparseError:
         raise
-    except Exception as error:
-        own = [f"{name}={value}" for name in PARTS if is_own(value := getattr(experiment, name))]
-        if not own:
-            raise
-        raise SettingError(f"{' or '.join(own)} failed: {type(error).__name__}: {one_line(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise SettingError(f"{what} failed: {type(error).__name__}: {one_line(error)}") from error

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from fedsparse.errors import DataError, SettingError, one_line
+from fedsparse.errors import DataError
 from fedsparse.experiment import Experiment
-from fedsparse.own.names import resolve
+from fedsparse.own.names import in_one_line, resolve
 
 
 def own_split(labels: np.ndarray, experiment: Experiment) -> list[np.ndarray]:
@@ -15,10 +15,8 @@ def own_split(labels: np.ndarray, experiment: Experiment) -> list[np.ndarray]:
         DataError: it gives something else, or an index twice.
     """
     name, found = experiment.partition, resolve("partition", experiment.partition)
-    try:
+    with in_one_line(f"partition={name}"):  # also what is no sequence
         parts = [np.asarray(part) for part in (found(labels.copy(), experiment) if callable(found) else found)]
-    except Exception as error:  # whatever the user's function raises, or gives that is no sequence
-        raise SettingError(f"partition={name} failed: {type(error).__name__}: {one_line(error)}") from error
     whole = all(part.ndim == 1 and part.size and part.dtype.kind in "iu" for part in parts)
     if len(parts) != experiment.clients or not whole:
         what = f"{len(parts)} parts: {', '.join(f'{part.dtype} {part.shape}' for part in parts[:3])}"
