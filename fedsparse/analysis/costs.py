@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import Tensor
+from torch.nn import Parameter
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from fedsparse.analysis.studies import STUDIES, labelled
@@ -112,8 +114,9 @@ def packed_bytes(layout: Layout, cohort: int, rounds: int) -> dict[str, tuple[in
 def tensor_bytes() -> int:
     """Bytes of all tensors that are alive, each storage counted once."""
     gc.collect()  # tensors in unreachable cycles are not alive: freed later, they would be missing from a difference
-    tensors = [o for o in gc.get_objects() if issubclass(type(o), Tensor)]
-    return sum({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}.values())
+    tensors = [o for o in gc.get_objects() if type(o) in (Tensor, Parameter) and o.layout == torch.strided]
+    storages = [t.untyped_storage() for t in tensors if not t.is_meta]  # others, as those that are traced, have none
+    return sum({s.data_ptr(): s.nbytes() for s in storages}.values())
 
 
 def client_bytes(federation: Federation) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedsparse.analysis.explorer.sweep import write_details
 from fedsparse.analysis.pretrained import WEIGHTS, learn
-from fedsparse.analysis.sweeps import SCHEDULES, Failed, attempt_all, collect, schedules_of
+from fedsparse.analysis.sweeps import SCHEDULES, Failed, attempt_all, collect, parted, schedules_of
 from fedsparse.experiment import PRESETS, Experiment
 from fedsparse.runs import Run
 
@@ -252,9 +252,8 @@ def labelled(table: "pandas.DataFrame", labels: Sequence[tuple[str, ...]]) -> "p
 
 
 def _of_seeds(values: "pandas.Series") -> str:
-    """Their mean, or each by itself where some are below half of another: a mean would describe neither."""
-    parted = values.min() < values.max() / 2
-    return " / ".join(f"{value:.3f}" for value in values) if parted else f"{values.mean():.3f}"
+    """Their mean, or each by itself where they have parted."""
+    return " / ".join(f"{value:.3f}" for value in values) if parted(values) else f"{values.mean():.3f}"
 
 
 def _draw(name: str, study: Study, table: "pandas.DataFrame") -> None:

@@ -3,7 +3,7 @@
 import logging
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -256,6 +256,12 @@ def _facts(done: Run, best: float) -> dict[str, float]:
 def schedules_of(runs: "pandas.DataFrame") -> "pandas.Series":
     """`λ = 0`, or what becomes of λ, for each row of a table with `lam` and `lam_schedule`."""
     return runs["lam_schedule"].map(SCHEDULES).radd("λ ").where(runs["lam"] > 0, "λ = 0")
+
+
+def parted(accuracies: Iterable[float]) -> bool:
+    """Whether some seeds have collapsed and others have not, one below half of another: no mean describes both."""
+    values = list(accuracies)
+    return min(values) < max(values) / 2
 
 
 def interval(values: "Sequence[float] | pandas.Series", confidence: float = 0.95) -> tuple[float, float]:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas
 
 from fedsparse.analysis.processes import in_processes
-from fedsparse.analysis.sweeps import interval
+from fedsparse.analysis.sweeps import interval, parted
 from fedsparse.errors import DataError, SettingError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import Federation
@@ -55,7 +55,7 @@ class Point:
         mask = np.unpackbits(bits, count=math.prod(shape)).reshape(shape)
         last = rows[rows["round"] == rows["round"].max()]
         accuracies, ends = ({n: tuple(last[n]) for n in names} for names in (ACCURACIES, ["density", *RATES, *WAYS]))
-        if _parted(accuracies["accuracy_expected"]):
+        if parted(accuracies["accuracy_expected"]):
             rows = rows[rows["seed"] == rows["seed"].min()]
         rounds = rows.groupby("round")[[*accuracies, *ends]].mean()
         return cls(lam, accuracies, ends, rounds, tuple(map(tuple, details["theta"])), mask)
@@ -67,8 +67,8 @@ class Point:
 
     @property
     def parted(self) -> bool:
-        """Whether some seeds have collapsed and others have not: accuracy is below half of another seed's."""
-        return _parted(self.accuracies["accuracy_expected"])
+        """Whether some seeds have collapsed and others have not."""
+        return parted(self.accuracies["accuracy_expected"])
 
     def level(self, column: str) -> tuple[float, float]:
         """Mean accuracy over the seeds and half the width of its 95 % interval, NaN for one seed.
@@ -87,10 +87,6 @@ class Point:
     def density(self) -> float:
         """Share of ones in the last round, mean over the seeds."""
         return sum(self.ends["density"]) / len(self.ends["density"])
-
-
-def _parted(accuracies: Sequence[float]) -> bool:
-    return min(accuracies) < max(accuracies) / 2
 
 
 @dataclass(frozen=True)

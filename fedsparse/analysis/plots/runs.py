@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import offset_copy
 
 from fedsparse.analysis.plots.style import LABELS, MARKERS, OKABE_ITO, STYLES, common_legend, panels
+from fedsparse.analysis.sweeps import parted
 from fedsparse.errors import SettingError
 
 
@@ -65,8 +66,7 @@ def by_round(
 def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], title: str = "") -> Figure:
     """One panel per entry of `columns`, against λ: one dot per seed, and a line through their means.
 
-    Where some seeds have collapsed, to an accuracy below half of the best, and others have not, the line has a gap:
-    their mean would describe neither.
+    Where some seeds have collapsed and others have not, the line has a gap: their mean would describe neither.
     λ is to scale on a logarithmic axis, on which 0 has a place at the left. A panel of accuracies shows the upper
     end of the axis alone; an arrow near its lower edge stands for a run below it.
 
@@ -78,11 +78,9 @@ def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], tit
     check_table(last, "lam", *itertools.chain(*groups))
     lams = sorted(last["lam"].unique())
     figure, row = panels(len(groups), max(7.2, 3.8 * len(groups)), 3.7, title)
-    accuracies = last.filter(like="accuracy").min(axis=1)
-    collapsed = accuracies < accuracies.max() / 2
-    parted = collapsed.groupby(last["lam"]).nunique() > 1
+    several = last.filter(like="accuracy").min(axis=1).groupby(last["lam"]).agg(parted)
     for axes, group in zip(row, groups, strict=True):
-        means, floor = last.groupby("lam")[list(group)].mean()[~parted], 0.0
+        means, floor = last.groupby("lam")[list(group)].mean()[~several], 0.0
         if all(column.startswith("accuracy") for column in group):
             floor = floor_of(means)
         means = means.reindex(lams)
