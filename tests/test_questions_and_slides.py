@@ -148,7 +148,13 @@ def test_the_points_of_the_exam_add_up():
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 def test_make_bundle_can_leave_out_cuda():
     def call(*given: str) -> str:
-        done = subprocess.run(["make", "-n", "bundle", *given], cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["make", "--no-print-directory", "-n", "bundle", *given],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return done.stdout.rstrip().splitlines()[-1]
 
     assert call("CPU=1").endswith("course bundle build/bundle --cpu")
