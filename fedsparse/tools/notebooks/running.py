@@ -30,6 +30,7 @@ from fedsparse.tools.notebooks.files import (
     results_of,
     tagged,
     with_launch_links,
+    with_palettes,
 )
 from fedsparse.tools.notebooks.stamps import digest, stamp
 from fedsparse.tools.parameters import checked
@@ -150,7 +151,10 @@ def refresh(notebook: Path) -> None:
             tags.append(NOT_COMPARED)
         cell.metadata = metadata_of(tags)
         for output in cell.get("outputs", []):  # a page without a kernel shows a widget's other forms
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            data = output.get("data", {})
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+            if "text/html" in data:  # so that a notebook of many figures stays small enough to be read on the web
+                data["text/html"] = with_palettes(data["text/html"])
     write_whole(notebook, (nbformat.writes(node) + "\n").encode())
 
 
