@@ -21,7 +21,7 @@ OPTIONAL = {
     "flower": ("flwr", "ray"),
     "notebooks": (
         "jupyterlab", "ipykernel", "ipywidgets", "papermill", "nbformat", "nbclient", "nbconvert", "matplotlib",
-        "seaborn", "flwr",
+        "pillow", "seaborn", "flwr",
     ),
     "grading": ("nbgrader",),
     "site": ("sphinx", "myst-nb", "furo", "latex2mathml"),
