@@ -24,16 +24,8 @@ from PIL import Image
 from fedsparse import RunError, SettingError
 from fedsparse.__main__ import main
 from fedsparse.analysis import plots
-from fedsparse.tools.notebooks import command
-from fedsparse.tools.notebooks.files import (
-    plain,
-    read,
-    repository,
-    results_of,
-    tagged,
-    with_launch_links,
-    with_palettes,
-)
+from fedsparse.tools.notebooks import command, files
+from fedsparse.tools.notebooks.files import plain, read, repository, results_of, tagged, with_launch_links
 from fedsparse.tools.notebooks.running import attempt_all, execute, run_grid
 from fedsparse.tools.notebooks.stamps import changed, kept_results, parts, stamp
 
@@ -446,10 +438,10 @@ def test_embedded_pictures_get_a_palette_and_look_the_same():
         axes.fill_between([0, 1, 2], [i, 2 - i, i], alpha=0.2)
     content = plots.page.png(figure)
     page = f'<figure><img alt="α" src="data:image/png;base64,{base64.b64encode(content).decode()}"><p>λ</p></figure>'
-    small = with_palettes(page)
+    small = files.with_palettes(page)
     (embedded,) = re.findall(r'^<figure><img alt="α" src="data:image/png;base64,(.*)"><p>λ</p></figure>$', small)
     reduced = base64.b64decode(embedded)
     assert len(reduced) < len(content) / 2
     before, after = (np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), int) for png in (content, reduced))
     assert np.abs(before - after).mean() < 1, "of 255"
-    assert with_palettes("<p>no picture</p>") == "<p>no picture</p>"
+    assert files.with_palettes("<p>no picture</p>") == "<p>no picture</p>"

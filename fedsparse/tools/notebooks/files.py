@@ -130,9 +130,8 @@ def with_palettes(page: str) -> str:
         from PIL import Image
 
         with Image.open(io.BytesIO(base64.b64decode(found[0]))) as picture:
-            reduced = picture if picture.mode == "P" else picture.convert("RGB").quantize(256)
-        content = io.BytesIO()
-        reduced.save(content, "PNG", optimize=True)
+            content = io.BytesIO()
+            picture.convert("RGB").quantize(256).save(content, "PNG", optimize=True)
         return base64.b64encode(content.getvalue()).decode()
 
     return PICTURE.sub(smaller, page)

@@ -150,9 +150,9 @@ def refresh(notebook: Path) -> None:
         if cell.get("outputs") and COMPARED not in tags:
             tags.append(NOT_COMPARED)
         cell.metadata = metadata_of(tags)
-        for output in cell.get("outputs", []):  # a page without a kernel shows a widget's other forms
+        for output in cell.get("outputs", []):
             data = output.get("data", {})
-            data.pop("application/vnd.jupyter.widget-view+json", None)
+            data.pop("application/vnd.jupyter.widget-view+json", None)  # without a kernel its other forms are shown
             if "text/html" in data:  # so that a notebook of many figures stays small enough to be read on the web
                 data["text/html"] = with_palettes(data["text/html"])
     write_whole(notebook, (nbformat.writes(node) + "\n").encode())
