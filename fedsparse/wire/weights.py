@@ -100,7 +100,7 @@ def decode_votes(message: bytes, layout: Layout) -> WeightBroadcast:
     elif not 0 < top <= min(MAX_VOTES, max(0, header.round - 1)):
         sums = np.zeros(layout.n, np.int32)
     else:
-        sums = range_decode(body, Contexts.one(layout.n), 2 * top + 1) - top
+        sums = range_decode(body, Contexts.one(layout.n), 2 * top + 1).astype(np.int32) - top
     check_same(message, encode_votes(sums, header.round, layout, header.codec))
     return WeightBroadcast(sums, header.round, layout, header.checksum)
 
