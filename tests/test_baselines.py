@@ -20,6 +20,7 @@ from fedsparse import (
     run,
 )
 from fedsparse.algorithms import ALGORITHMS
+from fedsparse.algorithms.coded_downlink import PublicModel
 from fedsparse.algorithms.deterministic_masks import FedMask, TopMask
 from fedsparse.algorithms.fedavg import UpdateSum, WeightsState, first_weights
 from fedsparse.algorithms.sign_sgd import VotesState
@@ -28,7 +29,7 @@ from fedsparse.entropy import kl_divergence
 from fedsparse.experiment import SETTINGS
 from fedsparse.models import Architecture, Layout, MaskedNetwork
 from fedsparse.wire import weights as wire
-from fedsparse.wire.frame import Kind
+from fedsparse.wire.frame import HEADER_BYTES, Kind
 from fedsparse.wire.masks import Report, decode_mask, decode_theta
 
 WEIGHTS = ("fedavg", "sign_sgd", "qsgd", "eden")
@@ -124,12 +125,12 @@ def voted(updates: list[list[float]], samples: list[int], aggregation: str = "me
     """The sums after one round of these updates, repeated to N weights; the first few."""
     sign_sgd = made("sign_sgd", aggregation=aggregation)
     state = sign_sgd.init()
-    start = wire.decode_votes(sign_sgd.broadcast(state), NETWORK.layout)
+    start = sign_sgd.downlink.as_broadcast(state.public)
     messages = [
         sign_sgd.vote(np.resize(u, N).astype(np.float32), report(k, s), start)
         for k, (u, s) in enumerate(zip(updates, samples, strict=True))
     ]
-    return sign_sgd.aggregate(state, enumerate(messages)).state.sums[: len(updates[0])].tolist()
+    return sign_sgd.aggregate(state, enumerate(messages)).state.public.values[: len(updates[0])].tolist()
 
 
 def test_a_majority_vote_of_three():
@@ -144,18 +145,32 @@ def test_a_tie_is_a_vote_of_zero_and_weighted_votes_count_samples():
 def test_votes_move_weights_by_server_lr_from_where_they_began():
     sign_sgd = made("sign_sgd", server_lr=0.25)
     sums = np.resize([-2, 0, 3], N).astype(np.int32)
-    weights = sign_sgd.parameters(VotesState(3, sums)).values
+    state = VotesState(3, PublicModel(4, sums))
+    weights = sign_sgd.parameters(state).values
     assert np.allclose(weights, first_weights(NETWORK.layout, 0) + 0.25 * sums)
     seen = []
     sign_sgd.fedavg.train = lambda w, client, round: seen.append((w, round)) or (np.ones(N), report(0))
-    sign_sgd.local_update(sign_sgd.broadcast(VotesState(3, sums)), Client(0, torch.zeros(1), torch.zeros(1)))
+    sign_sgd.local_update(sign_sgd.broadcast(state), Client(0, torch.zeros(1), torch.zeros(1)))
     assert np.array_equal(seen[0][0], weights), "a client knows the weights from the sums alone"
     assert seen[0][1] == 4
 
 
+def test_who_answered_is_sent_the_last_votes_and_who_did_not_the_sums():
+    sign_sgd, state = made("sign_sgd", codec="packed"), made("sign_sgd").init()
+    votes = np.random.default_rng(0).choice([-1, 1], (6, N))
+    for round, signs in enumerate(votes, 1):
+        start = sign_sgd.downlink.as_broadcast(state.public)
+        message = sign_sgd.vote(signs.astype(np.float32), report(0), start)
+        state = sign_sgd.aggregate(state, [(0, message)]).state
+        sizes = [len(sign_sgd.broadcast(state, client)) - HEADER_BYTES for client in (0, 1)]
+        step = 4 + -(-2 * N // 8)  # a length, and two bits a vote
+        assert sizes == [step, min(round * step, 4 + N)], "a sum of votes takes a byte here"
+    assert np.array_equal(state.public.values, votes.sum(axis=0))
+
+
 def test_a_weight_that_did_not_move_is_a_coin_of_its_own():
     sign_sgd = made("sign_sgd")
-    start = wire.decode_votes(sign_sgd.broadcast(sign_sgd.init()), NETWORK.layout)
+    start = sign_sgd.downlink.as_broadcast(sign_sgd.init().public)
     still = np.zeros(N, np.float32)
     signs = lambda k: wire.decode_symbols(sign_sgd.vote(still, report(k), start), Kind.SIGNS, N, 1, 0, start)[0]  # noqa: E731
     assert np.array_equal(signs(0), signs(0))

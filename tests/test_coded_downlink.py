@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from fedsparse import Experiment, Federation, History, MessageError, run
 from fedsparse.algorithms import coded_downlink
-from fedsparse.algorithms.coded_downlink import CodedDownlink, PublicModel, Step
+from fedsparse.algorithms.coded_downlink import CodedDownlink, PublicModel, QuantizedSteps, Step
 from fedsparse.algorithms.fedavg import first_weights
+from fedsparse.algorithms.sign_sgd import VoteSteps
 from fedsparse.client import Client
 from fedsparse.models import Layout
 from fedsparse.run_folder import read_checkpoint
@@ -29,23 +30,19 @@ RELATIVE_ERROR = {1: 0.363, 2: 0.1175, 3: 0.0374, 4: 0.0115, 5: 0.0035, 6: 0.001
 
 def downlink(bits: int, codec: str = "context", layout: Layout = LAYOUT, seed: int = 0) -> CodedDownlink:
     e = Experiment(algorithm="fedavg", down_bits=bits, codec=codec, seed=seed)
-    return CodedDownlink(e, layout, lambda: first_weights(layout, seed))
+    return CodedDownlink(codec, layout, QuantizedSteps(e, layout, lambda: first_weights(layout, seed)))
 
 
 def a_client(index: int) -> Client:
     return Client(index, torch.zeros(1), torch.zeros(1))
 
 
-def begun(down: CodedDownlink) -> PublicModel:
-    return PublicModel(1, down.first_weights())
-
-
 def walk(down: CodedDownlink, moves, clients=()) -> list[PublicModel]:
     """The public models while the server's weights make these moves."""
-    weights, models = down.first_weights(), [begun(down)]
+    weights, models = down.coding.first(), [down.first()]
     for move in moves:
         weights = (weights + move).astype(np.float32)
-        models.append(down.advance(models[-1], weights, clients))
+        models.append(down.advance(models[-1], down.coding.step(models[-1], weights), clients))
     return models
 
 
@@ -55,15 +52,16 @@ EVENTS = st.sampled_from(["answers", "its answer is lost", "receives nothing", "
 
 
 @given(
-    bits=st.integers(1, 8),
+    bits=st.integers(0, 8),
     codec=st.sampled_from(CODECS),
     seed=st.integers(0, 2**32),
     rounds=st.lists(st.tuples(*[EVENTS] * 3), min_size=1, max_size=12),
 )
 @settings(deadline=None, max_examples=60)
 def test_whoever_missed_what_holds_the_servers_public_model_to_the_bit(bits, codec, seed, rounds):
-    down, rng = downlink(bits, codec), np.random.default_rng(seed)
-    public, clients = begun(down), [a_client(k) for k in range(3)]
+    down = downlink(bits, codec) if bits else CodedDownlink(codec, LAYOUT, VoteSteps(codec, LAYOUT))
+    rng = np.random.default_rng(seed)
+    public, clients = down.first(), [a_client(k) for k in range(3)]
     weights, known = public.values, set()
     for events in rounds:
         whole, answered = len(down.broadcast(dataclasses.replace(public, round=99), None)), []
@@ -81,8 +79,12 @@ def test_whoever_missed_what_holds_the_servers_public_model_to_the_bit(bits, cod
             if event != "its answer is lost":
                 answered.append(client.index)
                 known.add(client.index)
-        weights = (weights + rng.normal(size=N) * 10.0 ** rng.integers(-6, 3)).astype(np.float32)
-        public = down.advance(public, weights, answered)
+        if bits:
+            weights = (weights + rng.normal(size=N) * 10.0 ** rng.integers(-6, 3)).astype(np.float32)
+            body = down.coding.step(public, weights)
+        else:
+            body = down.coding.step(rng.integers(-1, 2, N))
+        public = down.advance(public, body, answered)
         again = PublicModel.unpack(public.pack(), public.round)
         assert (again.values.tobytes(), again.steps) == (public.values.tobytes(), public.steps)
 
@@ -105,7 +107,7 @@ def test_nothing_is_sent_before_the_first_step_and_a_newcomer_follows_while_that
 
 def gaps(down: CodedDownlink, moves) -> list[float]:
     """‖w − v‖ after each move."""
-    weights = down.first_weights() + np.concatenate([np.zeros_like(moves[:1]), np.cumsum(moves, axis=0)])
+    weights = down.coding.first() + np.concatenate([np.zeros_like(moves[:1]), np.cumsum(moves, axis=0)])
     return [float(np.linalg.norm(w - m.values)) for w, m in zip(weights, walk(down, moves), strict=True)]
 
 
@@ -133,9 +135,9 @@ def test_weights_that_stand_still_are_reached(bits):
 def test_a_step_is_never_longer_than_what_it_is_to_send():
     # The worst case: rotated, all is in one entry. EDEN's unbiased scale would make a step 64 times as long of it.
     down = downlink(1, layout=Layout(((64, 63),)))
-    worst = 1 - 2.0 * down._flips(1)
+    worst = 1 - 2.0 * down.coding._flips(1)
     public = walk(down, [worst])[-1]
-    assert 0 < np.linalg.norm(public.values - down.first_weights()) <= np.linalg.norm(worst)
+    assert 0 < np.linalg.norm(public.values - down.coding.first()) <= np.linalg.norm(worst)
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------------
@@ -182,7 +184,7 @@ def test_every_damaged_byte_is_refused_and_changes_nothing(sent):
 def forged(down: CodedDownlink, public: PublicModel, bodies, round=None) -> bytes:
     payload = b"".join(Step((), body).pack() for body in bodies)
     reference = down.as_broadcast(public).checksum
-    codec = down.experiment.codec
+    codec = down.codec
     return frame.message_of(frame.Kind.STEPS, codec, round or public.round, LAYOUT, reference, payload)
 
 
@@ -209,14 +211,14 @@ def test_forged_steps_are_refused(sent):
     header = frame.Kind.STEPS, "shared", 4, LAYOUT, down.as_broadcast(public).checksum
     with pytest.raises(MessageError, match="no encoder makes"):
         down.receive(frame.message_of(*header, message[frame.HEADER_BYTES :]), a_client(0))
-    short = frame.message_of(frame.Kind.STEPS, down.experiment.codec, 4, LAYOUT, 0, b"\0\0\0")
+    short = frame.message_of(frame.Kind.STEPS, down.codec, 4, LAYOUT, 0, b"\0\0\0")
     with pytest.raises(MessageError, match="cut off"):
         down.receive(short, a_client(0))
 
 
 def test_steps_are_refused_with_another_seed_other_bits_or_another_model(sent):
     down, message, public = sent
-    codec = down.experiment.codec
+    codec = down.codec
     for other in (downlink(4, codec, seed=1), downlink(5, codec), downlink(4, *set(CODECS) - {codec})):
         with pytest.raises(MessageError):
             other.receive(message, a_client(0))

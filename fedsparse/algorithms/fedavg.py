@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from fedsparse.aggregation import Aggregated, collect, means
-from fedsparse.algorithms.coded_downlink import CodedDownlink, PublicModel
+from fedsparse.algorithms.coded_downlink import CodedDownlink, PublicModel, QuantizedSteps
 from fedsparse.algorithms.state import State
 from fedsparse.client import Client, train_locally
 from fedsparse.errors import MessageError
@@ -124,13 +124,13 @@ class FedAvg:
 
     def __init__(self, experiment: Experiment, network: MaskedNetwork) -> None:
         self.experiment, self.network, self.layout = experiment, network, network.layout
-        self.first_weights = partial(first_weights, self.layout, experiment.seed)
-        self.downlink = CodedDownlink(experiment, self.layout, self.first_weights)
+        self.steps = QuantizedSteps(experiment, self.layout, partial(first_weights, self.layout, experiment.seed))
+        self.downlink = CodedDownlink(experiment.codec, self.layout, self.steps)
 
     def init(self) -> WeightsState:
         """Kaiming's random weights, keyed by the seed."""
-        first = self.first_weights()
-        return WeightsState(0, first, PublicModel(1, first) if self.experiment.down_bits else None)
+        first = self.downlink.first()
+        return WeightsState(0, first.values, first if self.experiment.down_bits else None)
 
     def broadcast(self, state: WeightsState, client: int | None = None) -> bytes:
         """The weights, for round `state.round` + 1; with `down_bits`, what this client lacks of the public model."""
@@ -161,7 +161,9 @@ class FedAvg:
         total, uplink, rejected = collect(updates, empty, min_updates)
         weights = np.clip(state.weights + total.mean(), -MAX_ABS, MAX_ABS)  # beyond, no message could carry them
         weights = weights.astype(np.float32)
-        public = self.downlink.advance(state.public, weights, uplink) if state.public else None
+        public = state.public
+        if public:
+            public = self.downlink.advance(public, self.steps.step(public, weights), uplink)
         after = WeightsState(state.round + 1, weights, public)
         return Aggregated(after, means(total.measures), uplink, rejected, total.measures)
 

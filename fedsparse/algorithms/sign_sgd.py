@@ -4,36 +4,81 @@ A client sends the sign of its local update Δ = w' − w; with one local step o
 gradient, as in the paper, and with several it is where the local steps went. The server takes the sign v that most
 clients sent, and w ← w + server_lr · v.
 
-Down goes Σ v over all rounds so far: with the seed of the first weights, all that a client needs. Clients here remember
-nothing, so a client that missed rounds costs no more than another; one that was there each time would do with the last
-vote, 1 bit a weight.
+Down go the votes v of the rounds since the client last answered, range coded: from Σ v, which a client remembers, and
+the seed of the first weights it knows all weights. A client that has missed so many rounds that Σ v over all of them is
+smaller is sent that (`coded_downlink.py`).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from fedsparse.aggregation import Aggregated, collect, means
+from fedsparse.algorithms.coded_downlink import CodedDownlink, PublicModel
 from fedsparse.algorithms.fedavg import FedAvg, UpdateSum, first_weights
 from fedsparse.algorithms.state import State
 from fedsparse.client import Client
 from fedsparse.experiment import Experiment
-from fedsparse.models import MaskedNetwork
+from fedsparse.models import Layout, MaskedNetwork
 from fedsparse.randomness import raw_bits
 from fedsparse.theta import Weights
 from fedsparse.wire.frame import Kind
 from fedsparse.wire.masks import Report
-from fedsparse.wire.weights import WeightBroadcast, decode_symbols, decode_votes, encode_symbols, encode_votes
+from fedsparse.wire.weights import (
+    WeightBroadcast,
+    decode_symbols,
+    decode_votes,
+    encode_symbols,
+    encode_votes,
+    symbols_from_bytes,
+    symbols_to_bytes,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class VotesState(State):
     """What the server knows between rounds."""
 
-    sums: np.ndarray
-    """(n,) int32: Σ of the majority's votes −1, 0 or 1."""
+    public: PublicModel
+    """Its values, (n,) int32, are Σ v: the sums of the majority's votes −1, 0 or 1."""
+
+    def pack(self) -> dict[str, Any]:
+        return {"round": self.round, **self.public.pack()}
+
+    @classmethod
+    def unpack(cls, packed: dict[str, Any]) -> "VotesState":
+        return cls(packed["round"], PublicModel.unpack(packed, packed["round"] + 1))
+
+
+class VoteSteps:
+    """The coding of Σ v: a step is one round's votes."""
+
+    def __init__(self, codec: str, layout: Layout) -> None:
+        self.codec, self.layout = codec, layout
+
+    def first(self) -> np.ndarray:
+        """No votes yet."""
+        return np.zeros(self.layout.n, np.int32)
+
+    def step(self, votes: np.ndarray) -> bytes:
+        """Votes −1, 0 or 1, (n,), as three symbols."""
+        return symbols_to_bytes(votes + 1, 2, np.empty(0), self.codec)
+
+    def add(self, values: np.ndarray, body: bytes, round: int) -> np.ndarray:
+        """Σ v with one more round's votes."""
+        symbols, _ = symbols_from_bytes(body, self.layout.n, 2, 0, self.codec)
+        return (values + symbols - 1).astype(np.int32)
+
+    def encode(self, public: PublicModel) -> bytes:
+        """The sums."""
+        return encode_votes(public.values, public.round, self.layout, self.codec)
+
+    def decode(self, message: bytes) -> WeightBroadcast:
+        """As `decode_votes`."""
+        return decode_votes(message, self.layout)
 
 
 class SignSGD:
@@ -41,21 +86,22 @@ class SignSGD:
 
     def __init__(self, experiment: Experiment, network: MaskedNetwork) -> None:
         self.experiment = experiment
-        self.layout = network.layout
         self.fedavg = FedAvg(experiment, network)
-        self.first = first_weights(self.layout, experiment.seed)
+        self.first_weights = first_weights(network.layout, experiment.seed)
+        self.steps = VoteSteps(experiment.codec, network.layout)
+        self.downlink = CodedDownlink(experiment.codec, network.layout, self.steps)
 
     def init(self) -> VotesState:
         """No votes yet."""
-        return VotesState(0, np.zeros(self.layout.n, np.int32))
+        return VotesState(0, self.downlink.first())
 
     def broadcast(self, state: VotesState, client: int | None = None) -> bytes:
-        """The sums of votes, for round `state.round` + 1."""
-        return encode_votes(state.sums, state.round + 1, self.layout, self.experiment.codec)
+        """The votes that a client lacks, or their sums, for round `state.round` + 1."""
+        return self.downlink.broadcast(state.public, client)
 
     def local_update(self, message: bytes, client: Client) -> bytes:
         """Train the weights; one bit for each says which way it went."""
-        broadcast = decode_votes(message, self.layout)
+        broadcast = self.downlink.receive(message, client)
         update, report = self.fedavg.train(self._weights(broadcast.values), client, broadcast.round)
         return self.vote(update, report, broadcast)
 
@@ -67,20 +113,18 @@ class SignSGD:
 
     def aggregate(self, state: VotesState, updates: Iterable[tuple[int, bytes]], min_updates: int = 0) -> Aggregated:
         """The sign of the sum of signs; with `aggregation=weighted` a client has as many votes as samples."""
-        broadcast, weighted = (
-            decode_votes(self.broadcast(state), self.layout),
-            self.experiment.aggregation == "weighted",
-        )
-        total, uplink, rejected = collect(updates, partial(UpdateSum, broadcast, weighted, _signs), min_updates)
-        after = VotesState(state.round + 1, state.sums + np.sign(total.total).astype(np.int32))
+        start, weighted = self.downlink.as_broadcast(state.public), self.experiment.aggregation == "weighted"
+        total, uplink, rejected = collect(updates, partial(UpdateSum, start, weighted, _signs), min_updates)
+        public = self.downlink.advance(state.public, self.steps.step(np.sign(total.total)), uplink)
+        after = VotesState(state.round + 1, public)
         return Aggregated(after, means(total.measures), uplink, rejected, total.measures)
 
     def parameters(self, state: VotesState) -> Weights:
         """The weights, as the clients would find them."""
-        return Weights(self._weights(state.sums))
+        return Weights(self._weights(state.public.values))
 
     def _weights(self, sums: np.ndarray) -> np.ndarray:
-        return (self.first + self.experiment.server_lr * sums).astype(np.float32)
+        return (self.first_weights + self.experiment.server_lr * sums).astype(np.float32)
 
 
 def _signs(message: bytes, broadcast: WeightBroadcast) -> tuple[np.ndarray, Report]:
