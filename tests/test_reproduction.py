@@ -15,8 +15,9 @@ from fedsparse.__main__ import main
 from fedsparse.analysis.reproduction import command, page, pictures, plan, tables
 from fedsparse.analysis.reproduction.claims import claims
 from fedsparse.analysis.reproduction.listing import listing
-from fedsparse.analysis.reproduction.plan import BASELINES, GRID, PARTS, SCALES, Scale, chosen_lams
+from fedsparse.analysis.reproduction.plan import GRID, PARTS, SCALES, Choices, Scale, chosen_lams, tuned_rates
 from fedsparse.analysis.reproduction.record import FOLDER, PLACES, ROUND, Record, key_of, sign, signature
+from fedsparse.analysis.reproduction.rivals import PAPERS, RIVALS
 from fedsparse.analysis.sweeps import Failed
 from fedsparse.experiment import SETTINGS
 from fedsparse.run_folder import RunFolder
@@ -26,13 +27,14 @@ TINY = Scale(
     {"width": 0.02, "local_epochs": 1, "batch_size": 20, "rounds": 3, "validation": 0.2},
     {"mnist": {}, "cifar10": {}},
     {"server_loss": (1.0,), "constant": (1.0,)},
-    grid=("mnist", "cifar10"), skewed=("mnist",), baselines=("mnist",), seeds=1,
+    grid=("mnist", "cifar10"), skewed=("mnist",), rivals=(), seeds=1,
 )  # fmt: skip
 CHOSEN = {"server_loss": 10.0, "constant": 1.0}
+RATES = {name: rival.tried[1] for name, rival in RIVALS.items()}
 
 
 def members(part, scale):
-    return plan.members(part, scale, CHOSEN)
+    return plan.members(part, scale, Choices(CHOSEN, {name: RATES[name] for name in SCALES[scale].rivals}))
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def test_the_plan_is_whole_and_repeats_nothing(scale):
     assert not {e.dataset for e in members("pairs", scale)} - {*size.by_dataset}
     assert {e.lam for e in members("pairs", scale)} == {0.0, 1.0, 10.0}, "one λ per schedule for all data sets"
     assert all(e.validation for part in PARTS for e in members(part, scale))
-    assert len(members("baselines", scale)) == 3 * len(BASELINES) * len(size.baselines)
+    assert len(members("baselines", scale)) == 3 * len(size.rivals) * len(size.by_dataset)
 
 
 def test_the_papers_scale_is_the_papers():
@@ -280,7 +282,7 @@ def test_a_reason_that_runs_share_is_said_once(paper, capsys, monkeypatch):
     assert main(["reproduce", "scale=small", "jobs=1"]) == 1
     said = capsys.readouterr().err.splitlines()
     assert [line.rpartition(": ")[2] for line in said] == ["no mnist", "no cifar10"]
-    planned = [e for part in PARTS for e in plan.members(part, "small", {}) if e.dataset == "mnist"]
+    planned = [e for part in PARTS for e in plan.members(part, "small", Choices()) if e.dataset == "mnist"]
     keys = [e.replace(out="runs/paper").key for e in planned]
     assert said[0] == f"{len(set(keys))} runs failed, {keys[0]} first: no mnist"
 
@@ -408,12 +410,45 @@ def test_fedpm_is_set_beside_the_baselines(tmp_path, ours, word):
     scale = SCALES["small"]
     rows = [(scale.experiment("mnist", seed=s), result(ours[s], uplink=0.4)) for s in SEEDS]
     assert judged(made_up(tmp_path / "none", rows), "baselines", "MNIST, iid").word == "not run"
-    rows += [(scale.experiment("mnist", algorithm="sign_sgd", seed=s), result(0.93, uplink=1.0)) for s in SEEDS]
-    rows += [(scale.experiment("mnist", algorithm="fedavg", seed=s), result(0.99, uplink=11.0)) for s in SEEDS]
+    rows += trials(RATES)
+    for name, values in (("SignSGD, majority vote", result(0.93, uplink=1.0)), ("FedAvg", result(0.99, uplink=11.0))):
+        settings = RIVALS[name].settings | {RIVALS[name].rate: RATES[name]}
+        rows += [(scale.experiment("mnist", seed=s, **settings), values) for s in SEEDS]
     verdict = judged(made_up(tmp_path, rows), "baselines", "MNIST, iid")
     assert verdict.word == word
     assert "against SignSGD, majority vote at 0.400 against 1.000 bpp up (3 seeds)" in verdict.numbers
     assert "FedAvg" not in verdict.numbers, "it sends far more"
+
+
+def trials(best):
+    """Rows of all trials of learning rates; the shipped network is best at these, sampled ones at the largest."""
+    for name, rival in RIVALS.items():
+        for trial in rival.trials():
+            rate = trial[rival.rate]
+            values = result(0.8 + rate / 10, threshold=0.9 if rate == best[name] else 0.8)
+            yield SCALES["small"].experiment("mnist", **SCALES["small"].ablation, **trial), values
+
+
+def test_learning_rates_are_chosen_by_the_shipped_network_on_validation_images(tmp_path):
+    rows = list(trials(RATES))
+    record = made_up(tmp_path, rows)
+    assert tuned_rates("small", record) == RATES
+    assert tuned_rates("paper", record) == {name: RATES[name] for name in PAPERS}, "tuned at the smaller scale"
+    assert len(members("tuning", "small")) == len(rows) == 4 * len(RIVALS)
+    assert "tuning" not in {part for part, *_ in plan.schedule("paper")}
+    on_test = [(e, v | {"accuracy_threshold": 0.1}) for e, v in rows]
+    assert tuned_rates("small", made_up(tmp_path / "test", on_test)) == RATES, "test images have no say"
+    assert set(tuned_rates("small", made_up(tmp_path / "begun", rows[:-1]))) == set(RIVALS) - {[*RIVALS][-1]}
+    assert "SignSGD, majority vote `server_lr=0.001`" in page.page(record)
+
+
+def test_every_method_has_a_name_of_its_own():
+    e = SCALES["small"].experiment("mnist")
+    for name, rival in RIVALS.items():
+        for trial in rival.trials():
+            assert plan.method_of(e.replace(**trial).settings) == name
+    assert plan.method_of(e.settings) == "FedPM"
+    assert plan.method_of(e.replace(lam=3.0).settings) == "λ = 3, constant"
 
 
 def test_a_group_with_a_collapsed_seed_has_no_mean(tmp_path):
@@ -469,7 +504,7 @@ def test_the_ablation_and_the_costs_show_each_run_once(tmp_path):
     scale = SCALES["small"]
     rows = paired("mnist", (0.0, 0.0, 0.0), (0.5, 0.5, 0.5))
     rows += [(e, result(0.9, 0.9 - 0.01 * i)) for i, e in enumerate(members("ablation", "small"))]
-    rows += [(e, result(0.8)) for e in members("baselines", "small") if e.dataset == "mnist"]
+    rows += [(e, result(0.8)) for e in members("baselines", "small") if e.dataset == "mnist"] + list(trials(RATES))
     rows += [(scale.experiment("mnist", "c = 4"), result(0.7))]
     record = made_up(tmp_path, rows)
     plain, sparse = (tables.ablation(record, "small", adaptive) for adaptive in (False, True))
@@ -492,7 +527,7 @@ def test_the_ablation_and_the_costs_show_each_run_once(tmp_path):
 def test_a_run_that_two_parts_share_is_counted_once(tmp_path):
     scale = SCALES["small"]
     record = made_up(tmp_path, [(scale.experiment("mnist", seed=s), result(0.9)) for s in (0, 2)])
-    parts = {part: plan.members(part, "small", {}) for part in ("lambda", "pairs")}
+    parts = {part: plan.members(part, "small", Choices()) for part in ("lambda", "pairs")}
     text = listing("small", parts, record)
     assert f"scale=small: 2 of {len({key_of(e) for runs in parts.values() for e in runs})} runs done" in text
     assert "seed 1 missing, about 6 min" in text, "as long as the one of six minutes"
@@ -506,7 +541,7 @@ def test_a_run_that_two_parts_share_is_counted_once(tmp_path):
 def test_tables_hold_what_was_run_alone(tmp_path):
     scale = SCALES["small"]
     rows = [(scale.experiment("mnist", algorithm="fedavg", seed=s), result(0.9 + 0.02 * s, np.nan, 20)) for s in (0, 2)]
-    record = made_up(tmp_path, rows)
+    record = made_up(tmp_path, [*rows, *trials(RATES)])
     table = tables.methods(record, "small", "mnist")
     assert table["method"].tolist() == ["FedAvg"]
     assert table["seeds"].tolist() == [2]

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedsparse.analysis.reproduction import tables
 from fedsparse.analysis.reproduction.plan import (
-    BASELINES,
-    METHODS,
+    FEDPM,
     PARTITIONS,
     SCALES,
     TITLES,
     TOLERANCE,
+    Choices,
     planned,
     schedule,
 )
 from fedsparse.analysis.reproduction.record import Record
+from fedsparse.analysis.reproduction.rivals import PAPERS
 from fedsparse.analysis.reproduction.tables import Comparison, at_chance, comparisons, digest, spread
 from fedsparse.analysis.sweeps import SCHEDULES, interval
 
@@ -57,7 +58,8 @@ class Claim(NamedTuple):
     def verdict(self, record: Record, scale: str) -> Verdict:
         """What the record says at this scale."""
         part, dataset = self.runs
-        if not any(of == part and dataset in ("", name) for of, name, *_ in schedule(scale, {})):
+        plan = schedule(scale, Choices(rates=dict.fromkeys(SCALES[scale].rivals, 0.1)))
+        if not any(of == part and dataset in ("", name) for of, name, *_ in plan):
             return Verdict("not run", "not in the plan of this scale")
         todo = f"`scale={scale} part={part}{f' dataset={dataset}' * bool(dataset)}`"
         return self.judge(record, scale) or Verdict("not run", todo)
@@ -153,14 +155,14 @@ def _plain(record: Record, scale: str) -> Any:
 
 def _beats_baselines(record: Record, scale: str, dataset: str) -> Verdict | None:
     runs = tables.compared(record, scale, dataset).query("done").set_index("seed")
-    plain = runs[runs["method"] == METHODS["fedpm"]]
+    plain = runs[runs["method"] == FEDPM]
     words, said = [], []
-    for name in BASELINES[:2]:
-        baseline = runs[runs["algorithm"] == name]
+    for name in PAPERS[:2]:
+        baseline = runs[runs["method"] == name]
         if len(difference := (plain["accuracy"] - baseline["accuracy"]).dropna()):
             words.append(at_least(difference, 0.0))
             up = " against ".join(f"{of['bpp_uplink'].mean():.3f}" for of in (plain, baseline))
-            points = f"{spread(100 * difference, 1, sign='+')} points against {METHODS[name]}"
+            points = f"{spread(100 * difference, 1, sign='+')} points against {name}"
             said.append(f"sampled networks {points} at {up} bpp up ({len(difference)} seeds)")
     return Verdict(both(*words), "; ".join(said)) if said else None
 

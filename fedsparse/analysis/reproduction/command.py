@@ -18,7 +18,7 @@ import torch
 
 from fedsparse.analysis.processes import in_processes
 from fedsparse.analysis.reproduction.listing import listing
-from fedsparse.analysis.reproduction.plan import PARTS, SCALE_TITLES, SCALES, TITLES, chosen_lams, members
+from fedsparse.analysis.reproduction.plan import PARTS, SCALE_TITLES, SCALES, TITLES, choices, members
 from fedsparse.analysis.reproduction.record import FOLDER, Record, rounds_done, sign, signature
 from fedsparse.analysis.sweeps import Failed, attempt_all
 from fedsparse.errors import RunError, SettingError
@@ -49,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
     record, parts = Record(), list(PARTS) if part == ALL else [part]
 
     def runs(part: str) -> list[Experiment]:
-        found = members(part, scale, chosen_lams(scale, record))
+        found = members(part, scale, choices(scale, record))
         return [e.replace(**places) for e in found if dataset in (ALL, e.dataset)]
 
     if "--list" in line.switches:
@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
     if not line.switches:
         print(f"scale={scale}: {SCALE_TITLES[scale]}; every finished run is kept, stopped ones go on", flush=True)
         try:
-            for part in parts:  # one after the other, as later ones may need a λ that the first has found
+            for part in parts:  # one after the other, as later ones need what earlier ones have chosen
                 _run(part, [e for e in runs(part) if not record.row(e)], record, jobs, failed)
         finally:
             for why, keys in failed.items():

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from fedsparse.analysis.reproduction.plan import PARTS, SCALES, TITLES, change_of, chosen_lams, title_of
+from fedsparse.analysis.reproduction.plan import PARTS, SCALES, TITLES, change_of, choices, title_of
 from fedsparse.analysis.reproduction.record import Record, rounds_done
 from fedsparse.experiment import Experiment
 
@@ -22,7 +22,7 @@ def listing(scale: str, members: Mapping[str, Sequence[Experiment]], record: Rec
                 left[e.key] = minutes and minutes * (1 - begun / e.rounds)
                 state = f"begun, {begun} of {e.rounds} rounds" if begun else "missing"
                 state += "" if minutes is None else f", about {left[e.key]:.0f} min"
-            title = title_of(e.settings) + (f", {change_of(e.settings)}" if part == "ablation" else "")
+            title = title_of(e.settings) + (f", {change_of(e.settings)}" if part in ("ablation", "tuning") else "")
             states.setdefault(title, []).append(f"seed {e.seed} {state}")
         lines += [f"  {title:<58}{'; '.join(seeds)}" for title, seeds in states.items()]
     every = {e.key for runs in members.values() for e in runs}
@@ -32,7 +32,10 @@ def listing(scale: str, members: Mapping[str, Sequence[Experiment]], record: Rec
         known = [f"about {sum(timed):.0f} minutes of one process for {len(timed)}"] if timed else []
         unknown = [f"{len(left) - len(timed)} like which none has been timed"] if len(timed) < len(left) else []
         lines[-1] += f"; left: {', and '.join(known + unknown)}"
-    if len(chosen_lams(scale, record)) < len(SCALES[scale].lams):
+    chosen = choices(scale, record)
+    if len(chosen.rates) < len(SCALES[scale].rivals):
+        lines.append("more baselines follow when their learning rates are tuned")
+    if len(chosen.lams) < len(SCALES[scale].lams):
         grid = " and ".join(TITLES[dataset] for dataset in SCALES[scale].grid)
         lines.append(f"more regularized runs follow when the λ grid on {grid} is done")
     return "\n".join(lines)

@@ -8,8 +8,9 @@ from fedsparse.analysis import plots
 from fedsparse.analysis.reproduction import tables
 from fedsparse.analysis.reproduction.claims import Claim, Verdict, claims
 from fedsparse.analysis.reproduction.pictures import pictures
-from fedsparse.analysis.reproduction.plan import PARTITIONS, SCALE_TITLES, SCALES, TITLES, chosen_lams, places
+from fedsparse.analysis.reproduction.plan import PARTITIONS, SCALE_TITLES, SCALES, TITLES, choices, places
 from fedsparse.analysis.reproduction.record import Record
+from fedsparse.analysis.reproduction.rivals import RIVALS
 from fedsparse.analysis.reproduction.template import fill
 from fedsparse.errors import RunError
 from fedsparse.run_folder import write_whole
@@ -89,15 +90,20 @@ def _scale(record: Record, scale: str) -> Iterator[str]:
     networks = [f"{TITLES[d]} {e.model}, {e.rounds} rounds" for d in size.by_dataset for e in [size.experiment(d)]]
     common = size.experiment("mnist").settings
     slots = {"networks": ", ".join(networks), "settings": ", ".join(f"`{name}={common[name]}`" for name in SHARED)}
-    lams = {name: f"{lam:g}" for name, lam in chosen_lams(scale, record).items()}
+    of_record = choices(scale, record)
+    lams = {name: f"{lam:g}" for name, lam in of_record.lams.items()}
     grid = " and ".join(TITLES[d] for d in size.grid)
     chosen = [fill(f"chosen: {name}", lam=lam, grid=grid) for name, lam in lams.items()] or [
         fill("chosen: none", grid=grid)
     ]
+    rates = "; ".join(f"{name} `{RIVALS[name].rate}={rate:g}`" for name, rate in of_record.rates.items())
+    chosen += [fill("tuned", rates=rates) if rates else fill("tuned: none")]
     yield fill("scale", title=SCALE_TITLES[scale], scale=scale, chosen=" ".join(chosen), **slots)
     for dataset in size.by_dataset:
         yield f"### {TITLES[dataset]}, {SCALE_TITLES[scale]}"
         yield "\n\n".join(_dataset(record, scale, dataset)) or "Not run."
+    if len(tried := tables.tuning(record, scale)):
+        yield f"{fill('tuning', smaller=_smaller(scale))}\n\n{markdown(tried)}"
     yield from _ablation(record, scale)
 
 
@@ -120,9 +126,13 @@ def _dataset(record: Record, scale: str, dataset: str) -> Iterator[str]:
 def _ablation(record: Record, scale: str) -> Iterator[str]:
     by_lam = [table for adaptive in (False, True) if len(table := tables.ablation(record, scale, adaptive)) > 1]
     if by_lam:
-        yield fill("ablation", smaller="".join(f", `{n}={value}`" for n, value in SCALES[scale].ablation.items()))
+        yield fill("ablation", smaller=_smaller(scale))
     for table in by_lam:
         yield markdown(table)
+
+
+def _smaller(scale: str) -> str:
+    return "".join(f", `{name}={value}`" for name, value in SCALES[scale].ablation.items())
 
 
 def markdown(table: "pandas.DataFrame | list[dict[str, Any]]") -> str:

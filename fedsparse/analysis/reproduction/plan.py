@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedsparse.analysis.reproduction.record import Record, key_of, settings_of
+from fedsparse.analysis.reproduction.rivals import PAPERS, RIVALS, rival_of
 from fedsparse.analysis.sweeps import SCHEDULES
 from fedsparse.data import CLASSES
 from fedsparse.experiment import Experiment
@@ -26,8 +27,7 @@ TITLES = {
     "emnist": "EMNIST",
     "emnist-bymerge": "EMNIST ByMerge",
 }
-METHODS = {"fedpm": "FedPM", "top_mask": "Top-mask", "sign_sgd": "SignSGD, majority vote", "fedavg": "FedAvg"}
-BASELINES = ("top_mask", "sign_sgd", "fedavg")
+FEDPM = "FedPM"
 
 PARTITIONS: dict[str, dict[str, Any]] = {
     "iid": {},
@@ -53,7 +53,8 @@ PARTS = {
     "lambda": "λ grid, adaptive and constant, iid",
     "pairs": "FedPM and the chosen λ, iid",
     "non-iid": "FedPM and the chosen λ, c = 4 and c = 2",
-    "baselines": "Top-mask, SignSGD, FedAvg, iid",
+    "tuning": "learning rates of the baselines, MNIST",
+    "baselines": "every other method with its tuned rate, iid",
     "ablation": "what the papers leave open, MNIST",
 }
 """Runs that belong together, in the order in which they are done."""
@@ -72,11 +73,13 @@ class Scale:
     """Data sets of the λ grid, on whose validation images the one λ for all is chosen."""
     skewed: tuple[str, ...]
     """Data sets of the non-IID comparison."""
-    baselines: tuple[str, ...]
-    """Data sets on which the baselines are run."""
+    rivals: tuple[str, ...]
+    """Which of `RIVALS` are run."""
     ablation: dict[str, Any] = field(default_factory=dict)
     """What is smaller where settings are compared with each other alone."""
     seeds: int = 3
+    tuned: bool = True
+    """Whether the rates of the rivals are tuned here; otherwise they are those of the smaller scale."""
 
     def experiment(self, dataset: str, partition: str = "iid", **settings: Any) -> Experiment:
         """A run of the plan; the schedule of λ says nothing, and is left out, where λ is 0."""
@@ -96,7 +99,8 @@ SCALES = {
         GRID,
         grid=("mnist", "cifar10"),
         skewed=("mnist", "cifar10", "cifar100", "emnist"),
-        baselines=("mnist", "cifar10", "cifar100", "emnist"),
+        rivals=PAPERS,
+        tuned=False,
     ),
     "small": Scale(
         {"train_size": 10_000, "validation": 0.2, "width": 0.25, "batch_size": 32, "evaluate_every": 5},
@@ -104,7 +108,7 @@ SCALES = {
         GRID,
         grid=("mnist", "cifar10"),
         skewed=("mnist",),
-        baselines=("mnist",),
+        rivals=tuple(RIVALS),
         ablation={"train_size": 5_000, "rounds": 15},
     ),
 }
@@ -125,17 +129,21 @@ def classes_of(dataset: str) -> int:
     return CLASSES[dataset.removesuffix("-bymerge")]
 
 
-def schedule(scale: str, chosen: dict[str, float]) -> Schedule:
-    """Part, data set, partition and experiment of every run, in order; a run that two comparisons share comes twice.
+class Choices(NamedTuple):
+    """What was chosen on validation images; runs with what is not chosen yet wait for it."""
 
-    Args:
-        scale: of `SCALES`.
-        chosen: λ by schedule, as from `chosen_lams`; the runs with it wait for it.
-    """
-    plan = SCALES[scale]
+    lams: Mapping[str, float] = {}
+    """λ by schedule."""
+    rates: Mapping[str, float] = {}
+    """Learning rates by name of a rival."""
+
+
+def schedule(scale: str, choices: Choices = Choices()) -> Schedule:  # noqa: B008 - immutable
+    """Part, data set, partition and experiment of every run, in order; a run that two comparisons share comes twice."""
+    plan, chosen = SCALES[scale], choices.lams
     seeds, skewed = range(plan.seeds), [partition for partition in PARTITIONS if partition != "iid"]
     adaptive = {name: lam for name, lam in chosen.items() if name == "server_loss"}
-    everywhere = chosen | ({"client_loss": chosen["server_loss"]} if adaptive else {})
+    everywhere = {**chosen, **({"client_loss": chosen["server_loss"]} if adaptive else {})}
 
     def compared(part: str, dataset: str, partition: str, seed: int, lams: Mapping[str, float]) -> Schedule:
         yield part, dataset, partition, plan.experiment(dataset, partition, seed=seed)
@@ -151,16 +159,21 @@ def schedule(scale: str, chosen: dict[str, float]) -> Schedule:
         yield from compared("pairs", dataset, "iid", seed, chosen)
     for dataset, partition, seed in product(plan.skewed, skewed, seeds):
         yield from compared("non-iid", dataset, partition, seed, everywhere)
-    for dataset, name, seed in product(plan.baselines, BASELINES, seeds):
-        yield "baselines", dataset, "iid", plan.experiment(dataset, algorithm=name, seed=seed)
+    if plan.tuned:
+        for trial in (trial for name in plan.rivals for trial in RIVALS[name].trials()):
+            yield "tuning", "mnist", "iid", plan.experiment("mnist", **plan.ablation, **trial)
+    for dataset, seed in product(plan.by_dataset, seeds):
+        for name, rate in choices.rates.items():
+            settings = RIVALS[name].settings | {RIVALS[name].rate: rate}
+            yield "baselines", dataset, "iid", plan.experiment(dataset, seed=seed, **settings)
     for change, (name, lam) in product(OPEN.values(), [("", 0.0), *adaptive.items()]):
         settings = {"lam": lam, "lam_schedule": name, **plan.ablation, **change}
         yield "ablation", "mnist", "iid", plan.experiment("mnist", **settings)
 
 
-def members(part: str, scale: str, chosen: dict[str, float]) -> list[Experiment]:
+def members(part: str, scale: str, choices: Choices) -> list[Experiment]:
     """The runs of a part, in order, each once."""
-    return list(dict.fromkeys(e for of, _, _, e in schedule(scale, chosen) if of == part))
+    return list(dict.fromkeys(e for of, _, _, e in schedule(scale, choices) if of == part))
 
 
 def planned(record: Record, scale: str) -> "pandas.DataFrame":
@@ -173,7 +186,7 @@ def planned(record: Record, scale: str) -> "pandas.DataFrame":
 
     if scale not in record.plans:
         rows = []
-        for part, dataset, partition, e in schedule(scale, chosen_lams(scale, record)):
+        for part, dataset, partition, e in schedule(scale, choices(scale, record)):
             row, place = record.row(e), {"part": part, "task": dataset, "clients hold": partition, "experiment": e}
             words = {"method": method_of(e.settings), "change": change_of(e.settings), "done": row is not None}
             rows.append({**place, **words, **{"key": key_of(e), **settings_of(e), **(row or {})}})
@@ -181,6 +194,25 @@ def planned(record: Record, scale: str) -> "pandas.DataFrame":
             columns=list(dict.fromkeys([*rows[0], *record.runs.columns]))
         )
     return record.plans[scale]
+
+
+def choices(scale: str, record: Record) -> Choices:
+    """What a record lets choose."""
+    return Choices(chosen_lams(scale, record), tuned_rates(scale, record))
+
+
+def tuned_rates(scale: str, record: Record) -> dict[str, float]:
+    """By rival whose trials are done: the rate whose shipped network is best on validation images; the smallest of
+    several."""
+    size = next(size for size in (SCALES[scale], *SCALES.values()) if size.tuned)
+    found = {}
+    for name in SCALES[scale].rivals:
+        rival = RIVALS[name]
+        rows = [record.row(size.experiment("mnist", **size.ablation, **trial)) for trial in rival.trials()]
+        if all(rows):
+            right = {rate: row["accuracy_val_threshold"] for rate, row in zip(rival.tried, rows, strict=True) if row}
+            found[name] = max(right, key=lambda rate: right[rate])
+    return found
 
 
 def chosen_lams(scale: str, record: Record) -> dict[str, float]:
@@ -211,10 +243,12 @@ def chosen_lams(scale: str, record: Record) -> dict[str, float]:
 
 
 def method_of(settings: Mapping[str, Any]) -> str:
-    """`FedPM`, `λ = 4, adaptive`, or a baseline."""
+    """`FedPM`, `λ = 4, adaptive`, or the name of a rival."""
+    if name := rival_of(settings):
+        return name
     if settings["lam"]:
         return f"λ = {settings['lam']:g}, {SCHEDULES[settings['lam_schedule']]}"
-    return METHODS[settings["algorithm"]]
+    return FEDPM
 
 
 def title_of(settings: Mapping[Any, Any]) -> str:
@@ -224,5 +258,7 @@ def title_of(settings: Mapping[Any, Any]) -> str:
 
 
 def change_of(settings: Mapping[str, Any]) -> str:
-    """What the ablation changed."""
+    """What the ablation changed, or the rate that was tried."""
+    if name := rival_of(settings):
+        return f"{RIVALS[name].rate} = {settings[RIVALS[name].rate]:g}"
     return next(name for name, change in reversed(OPEN.items()) if change.items() <= settings.items())

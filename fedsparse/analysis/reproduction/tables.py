@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fedsparse.analysis.reproduction import plan
 from fedsparse.analysis.reproduction.plan import PARTITIONS, SCALE_TITLES, SCALES, TITLES, places, planned
 from fedsparse.analysis.reproduction.record import Record
+from fedsparse.analysis.reproduction.rivals import RIVALS
 from fedsparse.analysis.tables import plus_minus
 from fedsparse.run_folder import RETIRED
 
@@ -71,9 +72,9 @@ def compared(record: Record, scale: str, dataset: str, partition: str = "iid") -
 def comparisons(record: Record, scale: str, dataset: str, partition: str = "iid") -> list[Comparison]:
     """Each regularized method that is there, with the seeds for which FedPM is there too."""
     runs = compared(record, scale, dataset, partition).query("done")
-    plain = runs[runs["method"] == plan.METHODS["fedpm"]]
+    plain = runs[runs["method"] == plan.FEDPM]
     found = []
-    for method, sparse in runs[runs["lam"] > 0].groupby("method", sort=False):
+    for method, sparse in runs[(runs["lam"] > 0) & ~runs["method"].isin(RIVALS)].groupby("method", sort=False):
         seeds = sorted({*plain["seed"]} & {*sparse["seed"]})
         if seeds:
             two = (_late(record, t.set_index("seed").loc[seeds].reset_index()) for t in (plain, sparse))
@@ -83,7 +84,7 @@ def comparisons(record: Record, scale: str, dataset: str, partition: str = "iid"
 
 def by_method(found: list[Comparison]) -> "dict[str, pandas.DataFrame]":
     """The runs of FedPM and of each method that is compared with it, by the name of the method."""
-    return {plan.METHODS["fedpm"]: found[0].plain, **{f.method: f.sparse for f in found}} if found else {}
+    return {plan.FEDPM: found[0].plain, **{f.method: f.sparse for f in found}} if found else {}
 
 
 def lam_grid(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
@@ -102,6 +103,12 @@ def ablation(record: Record, scale: str, adaptive: bool) -> "pandas.DataFrame":
     """One row per changed setting, MNIST, seed 0, at λ = 0 or with the adaptive λ."""
     runs = planned(record, scale)
     return _table(runs[(runs["part"] == "ablation") & ((runs["lam"] > 0) == adaptive)], ["change"])
+
+
+def tuning(record: Record, scale: str) -> "pandas.DataFrame":
+    """One row per method and learning rate that was tried, MNIST, seed 0."""
+    runs = planned(record, scale)
+    return _table(runs[runs["part"] == "tuning"], ["method", "change"], VALIDATION)
 
 
 def methods(record: Record, scale: str, dataset: str, partition: str = "iid") -> "pandas.DataFrame":
@@ -149,7 +156,7 @@ def convergence(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
     import pandas
 
     tables, rows = by_method(comparisons(record, scale, dataset)), []
-    plain = tables.get(plan.METHODS["fedpm"], pandas.DataFrame())
+    plain = tables.get(plan.FEDPM, pandas.DataFrame())
     for method, runs in tables.items():
         row: dict[str, object] = {"method": method, "seeds": len(runs)}
         for share in SHARES:
