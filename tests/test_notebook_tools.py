@@ -1,11 +1,8 @@
 """Around notebooks: refreshes, grids of parameters, stamps of their code, launch links, figures and their index."""
 
-import base64
 import errno
-import io
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -15,16 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
-import numpy as np
 import pandas
 import pytest
 from matplotlib.figure import Figure
-from PIL import Image
 
 from fedsparse import RunError, SettingError
 from fedsparse.__main__ import main
 from fedsparse.analysis import plots
-from fedsparse.tools.notebooks import command, files
+from fedsparse.tools.notebooks import command
 from fedsparse.tools.notebooks.files import plain, read, repository, results_of, tagged, with_launch_links
 from fedsparse.tools.notebooks.running import attempt_all, execute, run_grid
 from fedsparse.tools.notebooks.stamps import changed, kept_results, parts, stamp
@@ -428,20 +423,3 @@ def test_figures_that_a_notebook_no_longer_makes_go(tmp_path):
     assert {p.name for p in kept.glob("*.png")} == {"same.png", "new.png", "others.png"}
     assert {p.stem for p in kept.glob("*.svg")} == {"same", "new", "others"}, "for slides, beside the PNGs"
     assert set(json.loads((kept / "index.json").read_text())) == {"same.png", "new.png", "others.png"}
-
-
-def test_embedded_pictures_get_a_palette_and_look_the_same():
-    figure = Figure(figsize=(6, 3))
-    axes = figure.subplots()
-    for i in range(4):
-        axes.plot([0, 1, 2], [i, 2 - i, i])
-        axes.fill_between([0, 1, 2], [i, 2 - i, i], alpha=0.2)
-    content = plots.page.png(figure)
-    page = f'<figure><img alt="α" src="data:image/png;base64,{base64.b64encode(content).decode()}"><p>λ</p></figure>'
-    small = files.with_palettes(page)
-    (embedded,) = re.findall(r'^<figure><img alt="α" src="data:image/png;base64,(.*)"><p>λ</p></figure>$', small)
-    reduced = base64.b64decode(embedded)
-    assert len(reduced) < len(content) / 2
-    before, after = (np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), int) for png in (content, reduced))
-    assert np.abs(before - after).mean() < 1, "of 255"
-    assert files.with_palettes("<p>no picture</p>") == "<p>no picture</p>"

@@ -1,5 +1,6 @@
 """Figures: every line is drawn once and has a name, and a band lies where its values are."""
 
+import io
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import warnings
 import numpy as np
 import pandas
 import pytest
+from PIL import Image
 
 from fedsparse import DataError, SettingError, run
 from fedsparse.analysis import plots
@@ -123,6 +125,17 @@ def test_a_name_looks_the_same_in_every_panel_and_its_band_surrounds_it():
     assert right.get_yscale() == "log"
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["truth", "guess"]
     assert plots.png(figure).startswith(b"\x89PNG")
+
+
+def test_a_png_has_a_palette_and_looks_as_it_was_drawn():
+    named = {f"line {i}": (np.arange(3), np.arange(3) * i, 0.3) for i in range(5)}
+    figure = plots.spread({"here": named}, xlabel="x", ylabel="y")
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=100, facecolor="white")
+    content = plots.png(figure)
+    assert len(content) < len(drawn.getvalue()) / 2
+    before, after = (np.asarray(Image.open(file).convert("RGB"), int) for file in (drawn, io.BytesIO(content)))
+    assert np.abs(before - after).mean() < 1, "of 255"
 
 
 def test_a_figure_is_saved_in_any_locale(tmp_path):

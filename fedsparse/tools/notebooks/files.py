@@ -1,9 +1,7 @@
 """What is in a notebook: its tagged cells, their outputs, and the links that open it without an installation."""
 
 import ast
-import base64
 import contextlib
-import io
 import re
 import tomllib
 from collections.abc import Sequence
@@ -27,7 +25,6 @@ LINKS = (
     "\n\nOpen it in [Colab](https://colab.research.google.com/github/{owner}/blob/main/notebooks/{name}.ipynb) or "
     "[Binder](https://mybinder.org/v2/gh/{owner}/main?labpath=notebooks%2F{name}.ipynb)."
 )
-PICTURE = re.compile(r'(?<=src="data:image/png;base64,)[A-Za-z0-9+/]+=*')
 INSTALL = """import importlib.util
 
 if importlib.util.find_spec("fedsparse") is None:  # as on Colab; where it is installed, nothing happens
@@ -121,17 +118,3 @@ def plain(node: nbformat.NotebookNode) -> nbformat.NotebookNode:
     node.cells[0].source = re.sub(r"\n\nOpen it in \[Colab\].* or \[Binder\].*\.", "", node.cells[0].source)
     node.metadata.pop(STAMP, None)
     return node
-
-
-def with_palettes(page: str) -> str:
-    """HTML whose embedded PNGs have at most 256 colours: charts look the same, in some third of the bytes."""
-
-    def smaller(found: re.Match[str]) -> str:
-        from PIL import Image
-
-        with Image.open(io.BytesIO(base64.b64decode(found[0]))) as picture:
-            content = io.BytesIO()
-            picture.convert("RGB").quantize(256).save(content, "PNG", optimize=True)
-        return base64.b64encode(content.getvalue()).decode()
-
-    return PICTURE.sub(smaller, page)

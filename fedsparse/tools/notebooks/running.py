@@ -30,7 +30,6 @@ from fedsparse.tools.notebooks.files import (
     results_of,
     tagged,
     with_launch_links,
-    with_palettes,
 )
 from fedsparse.tools.notebooks.stamps import digest, stamp
 from fedsparse.tools.parameters import checked
@@ -153,8 +152,6 @@ def refresh(notebook: Path) -> None:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             data.pop("application/vnd.jupyter.widget-view+json", None)  # without a kernel its other forms are shown
-            if "text/html" in data:  # so that a notebook of many figures stays small enough to be read on the web
-                data["text/html"] = with_palettes(data["text/html"])
     write_whole(notebook, (nbformat.writes(node) + "\n").encode())
 
 
