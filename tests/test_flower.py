@@ -96,7 +96,7 @@ VARIANTS = [
     {"algorithm": "fedavg", "engine": "plain"},
     {"algorithm": "qsgd", "bits": 2},
     {"algorithm": "eden", "aggregation": "weighted"},
-    {"algorithm": "sign_sgd", "cohort": 2},
+    {"algorithm": "sign_sgd", "cohort": 2, "dropout": 0.3, "rounds": 4},
     {"algorithm": "zeroth_order", "cohort": 2, "dropout": 0.3, "rounds": 4},
     {"algorithm": "fedavg", "down_bits": 8, "cohort": 3, "rounds": 4},
     {"algorithm": "eden", "down_bits": 2, "dropout": 0.3, "rounds": 4, "optimizer_state": "kept"},

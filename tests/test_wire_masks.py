@@ -217,7 +217,9 @@ def test_a_mask_fits_one_broadcast_only():
         masks.decode_theta(MESSAGES["theta context"][0], layout_of(5, 8))
 
 
-@pytest.mark.parametrize("report", [Report(0, 1, float("nan"), 0), Report(0, 1, 0, -1), Report(0, 0, 0, 0)])
+@pytest.mark.parametrize(
+    "report", [Report(0, 1, float("nan"), 0), Report(0, 1, -0.5, 0), Report(0, 1, 0, -1), Report(0, 0, 0, 0)]
+)
 def test_an_impossible_report_is_refused(report):
     with pytest.raises(MessageError, match="report"):
         masks.decode_mask(masks.encode_mask(MASK, report, BROADCAST), BROADCAST)

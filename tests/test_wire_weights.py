@@ -225,7 +225,7 @@ def test_an_answer_fits_one_broadcast_only():
         wire.decode_update(MESSAGES["SIGNS packed"][0], START)
 
 
-@pytest.mark.parametrize("report", [Report(0, 1, float("nan"), 0), Report(0, 0, 0.5, 0)])
+@pytest.mark.parametrize("report", [Report(0, 1, float("nan"), 0), Report(0, 1, -0.5, 0), Report(0, 0, 0.5, 0)])
 def test_an_impossible_report_is_refused(report):
     with pytest.raises(MessageError, match="report"):
         wire.decode_update(wire.encode_update(VALUES, report, START, "packed"), START)

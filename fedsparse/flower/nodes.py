@@ -143,8 +143,8 @@ class Nodes:
     def client_states(self) -> dict[int, dict] | None:
         """None if clients remember anything: it stays at their nodes."""
         e = self.experiment
-        shared = e.codec == "shared" or e.down_bits or e.algorithm == "zeroth_order"
-        return None if e.optimizer_state == "kept" or shared else {}
+        model = e.codec == "shared" or e.down_bits or e.algorithm in ("sign_sgd", "zeroth_order")
+        return None if e.optimizer_state == "kept" or model else {}
 
     def holdings(self) -> dict[str, int]:
         """One checksum if the server's data were dealt; with `site_classes` one for each site that has been online.

@@ -165,7 +165,7 @@ def decode_mask(message: bytes, broadcast: MaskBroadcast, seed: int | None = Non
     if header.reference != broadcast.checksum:
         raise MessageError("a mask coded against another θ than this round's broadcast")
     report = Report(*unpack(REPORT, payload))
-    if not (np.isfinite(report.loss) and 0 <= report.kl < np.inf and report.samples >= 1):
+    if not (0 <= report.loss < np.inf and 0 <= report.kl < np.inf and report.samples >= 1):
         raise MessageError(f"a mask with an impossible report: {report}")
     body = payload[REPORT.size :]
     if (header.codec == "shared") != (seed is not None):

@@ -240,7 +240,7 @@ def _answered(message: bytes, kind: Kind, broadcast: WeightBroadcast) -> tuple[s
         )
     client, samples, loss = unpack(REPORT, payload)
     report = Report(client, samples, loss, kl=0.0)
-    if not np.isfinite(report.loss) or report.samples < 1:
+    if not 0 <= report.loss < np.inf or report.samples < 1:
         raise MessageError(f"an update with an impossible report: {report}")
     return header.codec, report, payload[REPORT.size :]
 
