@@ -28,8 +28,7 @@ class Client:
     labels: Tensor
     """(N,) int64."""
     memory: dict = field(default_factory=dict)
-    """The optimizer's moments, with `optimizer_state=kept`; what it last trained from, with `codec=shared` or
-    `down_bits`."""
+    """The optimizer's moments, with `optimizer_state=kept`; what it last trained from, if a broadcast builds on it."""
 
 
 def train(

@@ -57,7 +57,7 @@ def mean_bpp(sizes: Collection[int], n: int) -> float:
 
 @dataclass
 class Ledger:
-    """Bytes of one round that crossed the network, message by message, headers included.
+    """Bytes of one round, message by message, headers included: of every broadcast, and of each update that was used.
 
     A broadcast counts once for every client that receives it.
     """

@@ -150,6 +150,8 @@ class Experiment:
             raise SettingError(f"init=own freezes weights, and algorithm={self.algorithm} trains them from random ones")
         if self.target_bpp and self.codec == "packed":
             raise SettingError("target_bpp needs codec=context or shared: packed masks take 1 bpp whatever λ is")
+        if 0 < self.clip < 1e-6:
+            raise SettingError(f"clip={self.clip:g} is 0 in float32: take 0, or at least 1e-06")
         if self.algorithm in ("top_mask", "fed_mask") and not self.clip:
             raise SettingError(f"clip=0 with algorithm={self.algorithm}: a mask may keep a weight that θ = 0 excludes")
         if self.codec == "shared" and (self.algorithm != "fedpm" or not self.clip):

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,9 +15,9 @@ import numpy as np
 import torch
 
 from fedsparse import algorithms, data, models
-from fedsparse.algorithms.state import unpacked
+from fedsparse.algorithms.state import storable, unpacked
 from fedsparse.entropy import Ledger
-from fedsparse.errors import RunError, RunWarning
+from fedsparse.errors import DataError, RunError, RunWarning
 from fedsparse.evaluation import evaluate, three_accuracies
 from fedsparse.experiment import Experiment
 from fedsparse.history import ACCURACIES, COLUMNS, HELD_OUT, History
@@ -40,7 +41,7 @@ class Federation:
         min_updates: usable updates of a round below which θ, or the weights, stay as they are.
 
     Raises:
-        DataError: the data set is missing, damaged, or too small for so many clients.
+        DataError: the data set is missing, damaged, without test images, or too small for so many clients.
         RunError: the device is not there.
         SettingError: the images are too small for the model.
     """
@@ -54,6 +55,8 @@ class Federation:
     ) -> None:
         if dataset is None:
             dataset = data.load_for(experiment)
+        if not len(dataset.y_test):
+            raise DataError(f"{dataset.name} has no test image: the network could not be evaluated")
         self.experiment, self.min_updates = experiment, min_updates
         self.source, self.data = dataset.source, dataset.fingerprint()
         self.network = models.build(experiment, dataset.shape, dataset.classes)
@@ -83,10 +86,11 @@ class Federation:
 
         # Each client that does not drop out decodes θ, trains on its own data, and sends an update as bytes.
         delivered = {k: messages[k] for k in surviving_clients(cohort, e.dropout, e.seed, number)}
-        updates = self.clients.exchange(number, delivered, self.algorithm.local_update)
+        updates = iter(self.clients.exchange(number, delivered, self.algorithm.local_update))
 
         # The server decodes and aggregates the updates as they arrive.
         done = self.algorithm.aggregate(self.state, updates, self.min_updates)
+        deque(updates, maxlen=0)  # what an algorithm has not read: all its clients train, wherever they are
         for update in done.rejected:
             self.clients.report_rejected(update)
         self.state, ledger.uplink = done.state, list(done.uplink.values())
@@ -115,9 +119,9 @@ class Federation:
         return measured
 
     def checkpoint(self) -> dict[str, Any]:
-        """All that a resume needs."""
+        """All that a resume needs. Raises `RunError` as `storable`."""
         state = self.state.pack()
-        return {
+        kept = {
             "state": {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in state.items()},
             "memory": self.clients.client_states(),
             "history": self.history.rows,
@@ -128,6 +132,7 @@ class Federation:
             "precision": self.network.precision,
             "versions": self.versions,
         }
+        return storable(kept)
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint, as if never stopped.
@@ -188,7 +193,7 @@ def run(
             network = models.build(experiment.replace(device="cpu"), dataset.shape, dataset.classes) if own else None
             frozen = network.fingerprint() if network else saved.get("frozen")
             _check_same(folder, saved, dataset, clients, min_updates, frozen)
-            return Run(experiment, folder.path, History(saved["history"]), saved["versions"], model)
+            return _noted(Run(experiment, folder.path, History(saved["history"]), saved["versions"], model))
         keep_freed_memory()
         with named_if_it_fails(experiment):
             federation = Federation(experiment, dataset, client_backend, min_updates)
@@ -200,9 +205,12 @@ def run(
             _keep(federation, folder)
         _rounds(federation, folder, progress, after_round)
         federation.check_frozen()
-    done = Run(experiment, folder.path, federation.history, federation.versions, model)
+    return _noted(Run(experiment, folder.path, federation.history, federation.versions, model))
+
+
+def _noted(done: Run) -> Run:
     if done.note:
-        warnings.warn(done.note, RunWarning, stacklevel=2)
+        warnings.warn(done.note, RunWarning, stacklevel=3)
     return done
 
 

@@ -10,34 +10,13 @@ if TYPE_CHECKING:
     import pandas
 
 COLUMNS = (
-    "round",
-    "accuracy",
-    "accuracy_expected",
-    "accuracy_threshold",
-    "loss",
-    "density",
-    "bpp_entropy",
-    "bpp_layer",
-    "bpp_kl",
-    "bpp_uplink",
-    "bpp_downlink",
-    "uplink_bytes",
-    "downlink_bytes",
-    "cohort",
-    "seconds",
-    "accuracy_client_mean",
-    "accuracy_client_worst",
-    "lam_used",
-    "accuracy_val",
-    "accuracy_val_expected",
+    "round", "accuracy", "accuracy_expected", "accuracy_threshold", "loss", "density", "bpp_entropy", "bpp_layer",
+    "bpp_kl", "bpp_uplink", "bpp_downlink", "uplink_bytes", "downlink_bytes", "cohort", "seconds",
+    "accuracy_client_mean", "accuracy_client_worst", "lam_used", "accuracy_val", "accuracy_val_expected",
     "accuracy_val_threshold",
-)
+)  # fmt: skip
 WHOLE = ("round", "uplink_bytes", "downlink_bytes", "cohort")
-HELD_OUT = {
-    "accuracy": "accuracy_val",
-    "accuracy_expected": "accuracy_val_expected",
-    "accuracy_threshold": "accuracy_val_threshold",
-}
+HELD_OUT = {name: name.replace("accuracy", "accuracy_val") for name in COLUMNS[1:4]}
 """Accuracies on test images, and the same on images held out for validation."""
 ACCURACIES = tuple(name for name in COLUMNS if name.startswith("accuracy"))
 

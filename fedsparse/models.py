@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from fedsparse.errors import RunError, SettingError
-from fedsparse.experiment import Experiment
+from fedsparse.experiment import MODELS, Experiment
 from fedsparse.layers import Masked, MaskedConv2d, MaskedLinear
 from fedsparse.own.names import is_own
+from fedsparse.setting import nearest
 
 CHANNELS = {
     "conv2": [64, 64],
@@ -61,8 +62,10 @@ class Architecture:
         """Every stage in order: ("conv", weight shape), ("pool", ()), ("dense", weight shape).
 
         Raises:
-            SettingError: the images are too small to be pooled that often.
+            SettingError: there is no such model, or the images are too small to be pooled that often.
         """
+        if self.model not in MODELS:
+            raise SettingError(f"no model {self.model!r}{nearest(self.model, MODELS)}; there are {', '.join(MODELS)}")
         stages: list[tuple[str, tuple[int, ...]]] = []
         channels, height, width = self.shape
         convs, kernel, dense = {
@@ -192,6 +195,11 @@ class MaskedNetwork(nn.Module):
     def forward_with_weights(self, images: Tensor, weights: Tensor) -> Tensor:
         """Logits with other weights, (n,), in place of the frozen ones: for algorithms that train weights."""
         return self.forward_with_parts(images, self.parts(weights))
+
+    @property
+    def fan_in(self) -> list[int]:
+        """How many weights one output of each layer reads."""
+        return [layer.inputs for layer in self.layers()]
 
     def parts(self, weights: Tensor) -> list[Tensor]:
         """Weight and bias of each layer in turn, as views of a flat vector (n,)."""

@@ -47,7 +47,7 @@ def learned(loss: Tensor, classes: int) -> Tensor:
     λ is multiplied by it, so that no mask collapses before anything is learned: it is 0 at chance, where loss = ln C,
     and rises as the network learns; should the mask begin to collapse, the loss rises and λ eases.
     """
-    return (1 - loss / log(max(classes, 2))).clamp(min=0) ** POWER
+    return (1 - loss / log(max(classes, 2))).clamp(0, 1) ** POWER
 
 
 def _entropy(theta: Tensor, scores: Tensor, start: Tensor) -> Tensor:

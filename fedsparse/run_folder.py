@@ -33,7 +33,7 @@ class RunFolder:
 
     def __init__(self, experiment: Experiment) -> None:
         self.path, earlier = (expanded(experiment.out) / key for key in (experiment.key, experiment.earlier_key))
-        if earlier.is_dir() and not self.path.is_dir():
+        if os.path.isdir(earlier) and not os.path.isdir(self.path):  # Path's own raises where it may not look
             self.path = earlier
         self.experiment = experiment
         self.checksums: dict[str, int] = {}
@@ -50,10 +50,10 @@ class RunFolder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
         with contextlib.suppress(OSError):
             if [p.name for p in self.path.iterdir()] == [".lock"]:  # nothing came of it: leave nothing behind
-                shutil.rmtree(self.path, ignore_errors=True)
+                shutil.rmtree(self.path, ignore_errors=True)  # while it is still ours
+        self._lock.release()
 
     def write(self, name: str, content: bytes | memoryview) -> None:
         """Replace a file whole."""

@@ -9,7 +9,7 @@ from dataclasses import Field, field
 from typing import Any
 
 from fedsparse.errors import SettingError
-from fedsparse.own.names import is_own, name_of
+from fedsparse.own.names import check_name, is_own, name_of
 
 LONGEST_NAME = 100
 """Bytes of a name that becomes part of a folder's name."""
@@ -85,6 +85,8 @@ def checked(setting: Field, value: Any) -> Any:
             return text
         if not isinstance(text, str) or not text.strip() or "\0" in text:
             raise SettingError(f"{wrong} is not a text; allowed: {allowed(setting)}")
+        if meta["own"] and is_own(text):
+            check_name(name, text)  # before it becomes a part of a folder's name
         if meta["choices"] and text not in meta["choices"] and not (meta["own"] and is_own(text)):
             raise SettingError(f"{wrong} is not one of {allowed(setting)}{nearest(text, meta['choices'])}")
         if meta["is_name"] and not _is_name(text):

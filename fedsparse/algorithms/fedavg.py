@@ -6,9 +6,9 @@ is quantized (`coded_downlink.py`).
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -36,12 +36,16 @@ from fedsparse.wire.weights import (
 Decode = Callable[[bytes, WeightBroadcast], tuple[np.ndarray, Report]]
 
 
-def first_weights(layout: Layout, seed: int) -> np.ndarray:
-    """Weights uniform in ±√(6/fan_in) (He et al., ICCV 2015), biases zero: (n,) float32, the same on every machine."""
+def first_weights(layout: Layout, seed: int, fan_in: Sequence[int] = ()) -> np.ndarray:
+    """Weights uniform in ±√(6/fan_in) (He et al., ICCV 2015), biases zero: (n,) float32, the same on every machine.
+
+    Args:
+        fan_in: of each layer; by default the inputs that its shape, (out, in, …), says.
+    """
     parts = []
-    layers = zip(layout.shapes, layout.sizes, layout.bias_counts, strict=True)
-    for index, (shape, size, biases) in enumerate(layers):
-        layer = (2 * uniforms(size, seed, "dense", index) - 1) * math.sqrt(6 / math.prod(shape[1:]))
+    inputs = fan_in or [math.prod(shape[1:]) for shape in layout.shapes]
+    for index, (fan, size, biases) in enumerate(zip(inputs, layout.sizes, layout.bias_counts, strict=True)):
+        layer = (2 * uniforms(size, seed, "dense", index) - 1) * math.sqrt(6 / fan)
         layer[size - biases :] = 0
         parts.append(layer)
     return np.concatenate(parts).astype(np.float32)
@@ -124,8 +128,11 @@ class FedAvg:
 
     def __init__(self, experiment: Experiment, network: MaskedNetwork) -> None:
         self.experiment, self.network, self.layout = experiment, network, network.layout
-        self.steps = QuantizedSteps(experiment, self.layout, partial(first_weights, self.layout, experiment.seed))
+        self.steps = QuantizedSteps(
+            experiment, self.layout, partial(first_weights, self.layout, experiment.seed, network.fan_in)
+        )
         self.downlink = CodedDownlink(experiment.codec, self.layout, self.steps)
+        self.encoded = lru_cache(maxsize=1)(self._encode)  # once a round for all clients: states compare by identity
 
     def init(self) -> WeightsState:
         """Kaiming's random weights, keyed by the seed."""
@@ -136,7 +143,7 @@ class FedAvg:
         """The weights, for round `state.round` + 1; with `down_bits`, what this client lacks of the public model."""
         if state.public:
             return self.downlink.broadcast(state.public, client)
-        return encode_weights(state.weights, state.round + 1, self.layout, self.experiment.codec)
+        return self.encoded(state)
 
     def local_update(self, message: bytes, client: Client) -> bytes:
         """Train the weights; what is sent is how far they went."""
@@ -170,6 +177,9 @@ class FedAvg:
     def parameters(self, state: WeightsState) -> Weights:
         """The weights themselves; with `down_bits`, as the clients would find them."""
         return Weights(state.public.values if state.public else state.weights)
+
+    def _encode(self, state: WeightsState) -> bytes:
+        return encode_weights(state.weights, state.round + 1, self.layout, self.experiment.codec)
 
     def _start(self, state: WeightsState) -> WeightBroadcast:
         """What this round's clients began from."""

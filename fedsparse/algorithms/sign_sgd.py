@@ -87,7 +87,7 @@ class SignSGD:
     def __init__(self, experiment: Experiment, network: MaskedNetwork) -> None:
         self.experiment = experiment
         self.fedavg = FedAvg(experiment, network)
-        self.first_weights = first_weights(network.layout, experiment.seed)
+        self.first_weights = first_weights(network.layout, experiment.seed, network.fan_in)
         self.steps = VoteSteps(experiment.codec, network.layout)
         self.downlink = CodedDownlink(experiment.codec, network.layout, self.steps)
 

@@ -80,12 +80,13 @@ class ZerothOrder:
     def __init__(self, experiment: Experiment, network: MaskedNetwork) -> None:
         self.experiment, self.network, self.layout = experiment, network, network.layout
         self.step = np.float32(experiment.weight_lr / experiment.perturbations)
+        self.first_weights = partial(first_weights, network.layout, experiment.seed, network.fan_in)
 
     def init(self) -> ScalarsState:
         """Kaiming's random weights, keyed by the seed, and no scalars."""
         e, none = self.experiment, np.zeros(0, np.int64)
         scalars, answered = np.zeros(0, np.float32), np.zeros(e.clients, np.int64)
-        return ScalarsState(0, first_weights(self.layout, e.seed), scalars, none, answered)
+        return ScalarsState(0, self.first_weights(), scalars, none, answered)
 
     def broadcast(self, state: ScalarsState, client: int | None = None) -> bytes:
         """The scalars of every round since the one that the client last answered in; of all rounds if there is none."""
@@ -174,7 +175,7 @@ class ZerothOrder:
         if not first <= held <= coming:
             raise MessageError(f"scalars of rounds {first} to {coming - 1} for a client at the start of round {held}")
         known = client.memory.get("weights")
-        weights = first_weights(self.layout, self.experiment.seed) if known is None else known.numpy()
+        weights = self.first_weights() if known is None else known.numpy()
         for round in range(held, coming):
             weights = self.repeated(weights, rounds[round - first], round)
         start = self._start(weights, coming)

@@ -108,6 +108,7 @@ class Nodes:
         # A client whose node left is free again: a node that was rejected may be the one to take its place.
         self.rejected_nodes = self.rejected_nodes & online if len(still_here) == len(self.nodes) else set()
         self.nodes = still_here
+        self.up_to_date &= still_here.keys()  # another node that takes the client over holds nothing
         self._identify(sorted(online - {node.id for node in self.nodes.values()} - self.rejected_nodes))
         if not self.nodes:
             raise RunError(f"none of {len(online)} nodes can take part: {self.last_refusal}")

@@ -84,7 +84,10 @@ class SuperLink:
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         stop_all(self.home)  # a simulation outlives its SuperLink, and would never end
-        self.process.wait(SHUTDOWN)
+        try:
+            self.process.wait(SHUTDOWN)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
         shutil.rmtree(self.home, ignore_errors=True)
 
     def run(self, app: Path, settings: Mapping[str, Any], options: Sequence[str] = (), timeout: float = 600) -> str:
@@ -120,10 +123,13 @@ class SuperLink:
             raise RunError(f"flwr list gives no status: {output.strip()[-200:]}") from None
 
     def _flwr(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["flwr", *arguments], env=environment(self.home), capture_output=True, encoding="utf-8", errors="replace",
-            timeout=60,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                ["flwr", *arguments], env=environment(self.home), capture_output=True, encoding="utf-8",
+                errors="replace", timeout=STARTUP,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise RunError(f"flwr {arguments[0]} gave no answer within {STARTUP:g} s") from None
         return done.stdout or done.stderr
 
     def _wait_until_healthy(self, address: str) -> None:

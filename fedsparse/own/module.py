@@ -96,6 +96,11 @@ class OwnNetwork(MaskedNetwork):
         """The masked layers, in order."""
         return [self.module.get_submodule(layer[0].rpartition(".")[0]) for layer in _masked(self.module)]
 
+    @property
+    def fan_in(self) -> list[int]:
+        """How many weights one output of each layer reads; 1 for an embedding."""
+        return [self._fan_in(layer[0]) for layer in _masked(self.module)]
+
     def fingerprint(self) -> str:
         """A hash of every frozen weight, and of what is not masked."""
         others = [t.float() for name, t in self.module.state_dict().items() if name not in self.names]

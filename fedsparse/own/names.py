@@ -19,6 +19,15 @@ def is_own(value: Any) -> bool:
     return ":" in value if isinstance(value, str) else callable(value)
 
 
+def check_name(setting: str, name: str) -> None:
+    """Raises `SettingError` unless a text is written as `package.module:name`."""
+    module, _, attribute = name.partition(":")
+    if module.endswith(".py") or not all(part.isidentifier() for part in module.split(".")):
+        raise SettingError(f"{setting}={name}: {module} is no name of a module; it must be package.module:name")
+    if not attribute.isidentifier():
+        raise SettingError(f"{setting}={name}: {attribute!r} is no name in a module; it must be package.module:name")
+
+
 def name_of(setting: str, value: Any) -> str:
     """The name of a function or class at the top of its module; a name is one already.
 
@@ -44,16 +53,15 @@ def resolve(setting: str, name: str) -> Any:
     Raises:
         SettingError: there is no such module, or it has nothing of that name, or fails when it is imported.
     """
+    check_name(setting, name)
     module, _, attribute = name.partition(":")
-    if module.endswith(".py") or not all(part.isidentifier() for part in module.split(".")):
-        raise SettingError(f"{setting}={name}: {module} is no name of a module; it must be package.module:name")
     try:
         found = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # whatever the user's module raises
         raise SettingError(
             f"{setting}={name}: cannot import {module!r} ({type(error).__name__}: {one_line(error)})"
         ) from None
-    if not attribute or not hasattr(found, attribute):
+    if not hasattr(found, attribute):
         raise SettingError(f"{setting}={name}: {module} has no {attribute!r}; it must be package.module:name")
     return getattr(found, attribute)
 

@@ -27,4 +27,4 @@ def own_split(labels: np.ndarray, experiment: Experiment) -> list[np.ndarray]:
     every = np.sort(np.concatenate(parts))
     if not np.array_equal(np.unique(every), every) or every[0] < 0 or every[-1] >= len(labels):
         raise DataError(f"partition={name}: indices are 0 to {len(labels) - 1}, each at most once among all clients")
-    return parts
+    return [part.astype(np.int64) for part in parts]  # torch would take uint8 as a mask

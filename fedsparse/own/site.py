@@ -18,7 +18,8 @@ def load_file(file: Path, classes: int) -> Dataset:
     Raises:
         DataError: no such file, or one that does not hold what it should.
     """
-    if not os.path.exists(file):
+    file = Path(os.path.expanduser(file))
+    if not file.exists():
         raise DataError(f"no {file}: it must hold {', '.join(TRAINING)}")
     x, y = map(torch.from_numpy, checked(file.stem, classes, *npz(file, TRAINING)))
     return Dataset(file.stem, x, y, x[:0], y[:0], classes, f"{file.stem} from {file.name}")

@@ -5,6 +5,7 @@ seed (`init=own`) are not in it: it names their file, and has a digest of them.
 """
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -24,9 +25,9 @@ from fedsparse.wire.frame import Kind, header_of
 from fedsparse.wire.masks import decode_network, encode_network, network_description
 from fedsparse.wire.weights import decode_weight_network, encode_weight_network
 
-FREE, DENSEST = 2**24, 2**12
-"""Parameters that any file may claim, and those beside them for each of its bytes: what a reader may have to allocate
-is bounded before anything is. (Masks of 0.002 bits per parameter would pass.)"""
+FREE, DENSEST = 2**25, 2**12
+"""Parameters that any file may claim, more than the package's largest network has, and those beside them for each byte
+of it: what a reader may have to allocate is bounded before anything is. (Masks of 0.002 bits per parameter pass.)"""
 
 
 class TrainedNetwork(nn.Module):
@@ -113,7 +114,7 @@ def load_network(
         SettingError: the function that makes the module cannot be found, or fails.
         OSError: there is no such file, or it cannot be read.
     """
-    content = Path(path).read_bytes()
+    content = Path(os.path.expanduser(path)).read_bytes()
     try:
         kind = Kind.WEIGHT_NETWORK if content[4:5] == bytes([Kind.WEIGHT_NETWORK]) else Kind.NETWORK
         header = header_of(content, kind)
