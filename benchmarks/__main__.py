@@ -1,4 +1,7 @@
-"""`python -m benchmarks [data_root]`: every benchmark, as Markdown, with the hardware and versions it ran on."""
+"""`python -m benchmarks [data_root]`: the benchmarks that need neither a GPU nor a network, as Markdown.
+
+With them go the hardware and versions that they ran on; attacker, gpu, server_scale and superlink are called by name.
+"""
 
 import sys
 

@@ -18,7 +18,7 @@ def main(data_root: str = "data", repeats: int = 5) -> str:
     dataset = images(experiment)
     precisions = {p: Federation(experiment.replace(precision=p), dataset) for p in ("bfloat16", "float32")}
     plain = Federation(experiment.replace(precision="bfloat16", engine="plain"), dataset)
-    jobs = {f"cohort, {p}": f.round for p, f in precisions.items()} | {"plain, bfloat16": plain.round}
+    jobs = {f"fast, {p}": f.round for p, f in precisions.items()} | {"plain, bfloat16": plain.round}
     jobs["straightforward"] = FedPMInOneFile(experiment, dataset, "cuda").round
     seconds = in_turns(jobs, repeats)
     rows = [

@@ -5,6 +5,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -62,9 +63,13 @@ def hardware() -> str:
 def images(experiment: Experiment) -> Dataset:
     """The data of an experiment if they are at hand, else noise of the same shape: the speed is the same."""
     shapes = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+    places = {"mnist": "MNIST", "cifar10": "cifar-10-batches-py"}
+    root = Path(experiment.data_root)
     try:
-        if experiment.dataset in shapes and not any(os.scandir(experiment.data_root)):
-            raise DataError("nothing there")
+        if (place := places.get(experiment.dataset)) and not any(
+            (root / name).exists() for name in (place, f"{experiment.dataset}.npz")
+        ):
+            raise DataError("not there, and not to be downloaded")
         return load(experiment.dataset, experiment.data_root, experiment.train_size, experiment.seed)
     except (DataError, FileNotFoundError):
         rng = np.random.default_rng(0)

@@ -1,5 +1,6 @@
 """The doctor: what it looks at, and what it says of it."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -22,11 +23,20 @@ def brief(monkeypatch):
     monkeypatch.setattr(doctor, "_trains", lambda: (True, "a tiny round", ""))
 
 
-def test_every_package_of_an_extra_is_looked_at():
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+def test_every_package_that_is_depended_on_is_looked_at():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = lambda packages: {re.split(r"[\[<>=]", package)[0] for package in packages}  # noqa: E731
+    assert names(project["dependencies"]) == set(doctor.NEEDED)
     for extra, packages in doctor.OPTIONAL.items():
-        assert {re.split(r"[\[<>=]", package)[0] for package in extras[extra]} <= set(packages), extra
+        assert names(project["optional-dependencies"][extra]) <= set(packages), extra
     assert "ray" in doctor.OPTIONAL["flower"], "flwr[simulation] needs it"
+
+
+def test_what_is_installed_passes():
+    """A package whose module has another name is not taken for a broken one."""
+    for name in {*doctor.NEEDED, *itertools.chain(*doctor.OPTIONAL.values())}:
+        ok, _, detail = doctor._package(name)
+        assert ok or detail == "not installed", (name, detail)
 
 
 def test_what_is_missing_is_named_with_the_extra_that_has_it(brief, monkeypatch, capsys):

@@ -2,9 +2,11 @@
 
     python -m fedsparse study NAME [data_root=FOLDER] [out=FOLDER]
 
-data_root is the folder of data sets, out that of run folders. What is finished in out is not done again.
+data_root is the folder of data sets, out that of run folders. What is finished in out is not done again, except, for a
+study that the explorer shows, the first seed of each λ: no run keeps the θ of every round.
 """
 
+import sys
 from collections.abc import Sequence
 
 from fedsparse.analysis.studies import STUDIES, carry_out
@@ -21,7 +23,9 @@ def main(argv: Sequence[str]) -> int:
     line = CommandLine(argv, words={"study": STUDIES})
     outcomes = carry_out(line.words[0], line.settings({"data_root": True, "out": True}))
     print(summary(outcomes).to_string(index=False, na_rep=""))
-    return int(any(isinstance(o, Failed) for o in outcomes))
+    failed = [o for o in outcomes if isinstance(o, Failed)]
+    sys.stderr.writelines(f"failed: {o.experiment.key}: {o.why}\n" for o in failed)
+    return int(bool(failed))
 
 
 def details() -> str:

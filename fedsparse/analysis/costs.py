@@ -17,6 +17,7 @@ from fedsparse.analysis.studies import STUDIES, labelled
 from fedsparse.analysis.tables import accuracies
 from fedsparse.errors import DataError
 from fedsparse.federation import Federation
+from fedsparse.history import COLUMNS
 from fedsparse.models import Layout
 from fedsparse.population import Population
 from fedsparse.wire.frame import HEADER_BYTES
@@ -39,12 +40,15 @@ def study_table(name: str, folder: str | Path = "data/results") -> "pandas.DataF
     if not file.exists():
         raise DataError(f"no {file.name} in {file.parent.name}/: python -m fedsparse study {name} makes it")
     table = pandas.read_csv(file)
-    labels = [labels for labels, _ in STUDIES[name].members()]
-    runs = int((table["round"].isna() | (table["round"] == 1)).sum())
-    if runs != len(labels):
-        again = f"python -m fedsparse study {name} makes it again"
-        raise DataError(f"{file.name} holds {runs} runs, but its study has {len(labels)}: {again}")
-    return labelled(table, labels)
+    members = list(STUDIES[name].members())
+    runs = table[table["round"].isna() | (table["round"] == 1)]
+    again = f"python -m fedsparse study {name} makes it again"
+    if len(runs) != len(members):
+        raise DataError(f"{file.name} holds {len(runs)} runs, but its study has {len(members)}: {again}")
+    for (labels, settings), (_, row) in zip(members, runs.iterrows(), strict=True):
+        if any(row[n] != value for n, value in settings.items() if n in row and n not in COLUMNS):
+            raise DataError(f"{file.name} holds another run where its study has {', '.join(labels)}: {again}")
+    return labelled(table, [labels for labels, _ in members])
 
 
 def communication_cost(table: "pandas.DataFrame") -> "pandas.DataFrame":

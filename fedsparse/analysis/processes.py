@@ -46,6 +46,19 @@ def in_processes(
 
 
 @contextmanager
+def one_thread() -> Iterator[None]:
+    """Within it, torch works with one thread: each of several processes has a core of its own."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def ctrl_c_is_ours() -> Iterator[None]:
     """Processes that are started meanwhile begin with Ctrl-C blocked: while they load it would end in a traceback.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fedsparse.analysis.explorer.sweep import write_details
 from fedsparse.analysis.pretrained import WEIGHTS, learn
 from fedsparse.analysis.sweeps import SCHEDULES, Failed, attempt_all, collect, parted, schedules_of
+from fedsparse.errors import RunError
 from fedsparse.experiment import PRESETS, Experiment
 from fedsparse.runs import Run
 
@@ -230,13 +231,16 @@ def carry_out(name: str, places: Mapping[str, str] | None = None) -> list[Run | 
         places: `data_root` and `out`, where they are not the defaults.
 
     Raises:
-        RunError: the table cannot be written.
+        RunError: every run failed, or the table cannot be written.
     """
     study = STUDIES[name]
     if study.prepare:
         study.prepare(places or {})
     members = list(study.members())
     outcomes = attempt_all([Experiment.of({**settings, **(places or {})}) for _, settings in members], log=True)
+    failed = [o for o in outcomes if isinstance(o, Failed)]
+    if failed and len(failed) == len(outcomes):
+        raise RunError(f"every run failed, and nothing was written; {failed[0].experiment.key}: {failed[0].why}")
     kept = Path("data/results") / f"{name}.csv"
     table = collect(outcomes, kept)
     if study.explored:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fedsparse.analysis.processes import in_processes
+from fedsparse.analysis.processes import in_processes, one_thread
 from fedsparse.errors import FedsparseError, RunError, RunWarning, SettingError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import run
@@ -116,10 +116,7 @@ def attempt(experiment: Experiment) -> Run | Failed:
 
 
 def _attempt(experiment: Experiment, log: bool) -> Run | Failed:
-    import torch
-
-    torch.set_num_threads(1)
-    with log_to_stderr() if log else nullcontext():
+    with one_thread(), log_to_stderr() if log else nullcontext():
         return attempt(experiment)
 
 
@@ -217,7 +214,8 @@ def summary(outcomes: Sequence[Run | Failed]) -> "pandas.DataFrame":
     rows = []
     for values, members in groups.items():
         facts = pandas.DataFrame([_facts(m, best[_task(m.experiment)]) for m in members if isinstance(m, Run)])
-        row: dict[Any, Any] = dict(zip(names, values, strict=True))
+        named = [f"{n}_setting" if n in VALIDATION else n for n in names]
+        row: dict[Any, Any] = dict(zip(named, values, strict=True))
         row |= {"seeds": len(facts), "failed": len(members) - len(facts)}
         if len(facts):
             means = facts.mean(skipna=False).to_dict()

@@ -1,10 +1,12 @@
-"""FedPM and its regularized form in one file, written as the papers tell them: the first file to read.
+"""FedPM and its regularized form in one file, as the papers tell them, with the gradient of FedPM's code: read it
+first.
 
 The server holds one score s per weight, and θ = σ(s). In each round every client copies the scores, trains them on its
 own images through sampled masks m ~ Bernoulli(θ), and returns one sampled mask; the mean of the masks is the next θ
 (Isik et al., ICLR 2023). With λ > 0 the loss adds λ times the mean of θ (Mestoukirdi et al., arXiv 2309.10834).
 
-Nothing is encoded here, and nothing is fast: the rest of fedsparse is the same algorithm with every byte counted.
+Nothing is encoded here, and nothing is fast: the rest of fedsparse is the same algorithm with every byte counted, and
+with `estimator=scaled` the same gradient.
 `benchmarks/rounds.py` measures one against the other. To see it learn: python -m fedsparse.teaching.fedpm_in_one_file
 """
 

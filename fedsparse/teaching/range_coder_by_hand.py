@@ -1,7 +1,7 @@
 """A range coder to be read: an interval in exact fractions, as by hand, then the same in whole numbers.
 
-Messages are coded by constriction (`coding.py`). What is here codes one mask of zeros and ones with one frequency, in
-plain Python, and `encode` gives constriction's very bytes: Martin (1979), as in Bamler (2022).
+Messages are coded by constriction (`wire/range_coder.py`). What is here codes one mask of zeros and ones with one
+frequency, in plain Python, and `encode` gives constriction's very bytes: Martin (1979), as in Bamler (2022).
 """
 
 from collections.abc import Sequence

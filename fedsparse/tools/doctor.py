@@ -16,7 +16,10 @@ from pathlib import Path
 from fedsparse.experiment import TORCHVISION_DATASETS, Experiment
 from fedsparse.tools.overrides import CommandLine
 
-NEEDED = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "constriction", "hydra-core", "joblib", "filelock")
+NEEDED = (
+    "torch", "torchvision", "numpy", "scipy", "pandas", "scikit-learn", "constriction", "zstandard", "hydra-core",
+    "hydra-joblib-launcher", "joblib", "filelock", "pyyaml", "tqdm",
+)  # fmt: skip
 OPTIONAL = {
     "flower": ("flwr", "ray"),
     "notebooks": (
@@ -27,6 +30,12 @@ OPTIONAL = {
     "site": ("sphinx", "myst-nb", "furo", "latex2mathml"),
 }  # fmt: skip
 """By extra: what only this part of fedsparse needs. Of two extras with a package, the first is the one to install."""
+
+MODULES = {
+    "scikit-learn": "sklearn", "hydra-core": "hydra", "pillow": "PIL", "pyyaml": "yaml",
+    "hydra-joblib-launcher": "hydra_plugins.hydra_joblib_launcher",
+}  # fmt: skip
+"""What is imported, where the package has another name."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -58,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _package(name: str) -> tuple[bool, str, str]:
-    module = {"scikit-learn": "sklearn", "hydra-core": "hydra"}.get(name, name.replace("-", "_"))
+    module = MODULES.get(name, name.replace("-", "_"))
     try:
         found = version(name)
         importlib.import_module(module)

@@ -129,7 +129,10 @@ def _parsed(name: str, value: str) -> list[Any]:
         return [override.value()]
     if isinstance(override.value(), Glob) or not override.is_discrete_sweep():
         raise SettingError(f"{f'{name}={value}'!r}: name the values, as in {name}=0,1")
-    return [parser.parse_override(f"x={v}").value() for v in override.sweep_string_iterator()]
+    found = [parser.parse_override(f"x={v}").value() for v in override.sweep_string_iterator()]
+    if not found:
+        raise SettingError(f"{f'{name}={value}'!r} names no value: range(0,3) is 0, 1, 2")
+    return found
 
 
 def _unknown_switch(argument: str, following: Sequence[str], switches: Collection[str]) -> str:

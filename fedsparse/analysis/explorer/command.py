@@ -16,7 +16,7 @@ from fedsparse.analysis.explorer.sweep import load
 from fedsparse.errors import RunError, SettingError
 from fedsparse.tools.overrides import CommandLine
 
-FIRST = 3.0  # as in the demo
+FIRST = 3.0  # where it is in the sweep: sparse, and not collapsed
 
 
 def main(argv: Sequence[str]) -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas
 
-from fedsparse.analysis.explorer.sweep import Sweep, column_of, details_of, experiment_of, sweep_of
+from fedsparse.analysis.explorer.sweep import Sweep, column_of, details_of, experiment_of, sweep_of, with_lam
 from fedsparse.errors import DataError, SettingError
 from fedsparse.experiment import SETTINGS
 from fedsparse.run_folder import RunFolder, expanded
@@ -33,7 +33,8 @@ def load_runs(place: str | Path) -> Sweep:
         rows = pandas.read_csv(table)
         rows = rows[rows["failed"].isna()]
         others = [n for n in SETTINGS if n not in ("lam", "seed") and column_of(n) in rows]
-        varied = [n for n in others if rows[column_of(n)].nunique() > 1]
+        regularized = rows[rows["lam"] > 0]  # where λ is 0, a schedule of it has no effect, and is left out
+        varied = [n for n in others if regularized[column_of(n)].nunique() > 1]
     except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{table} is no table of a --multirun ({error})") from None
     if varied or rows["lam"].nunique() < 2:
@@ -41,5 +42,5 @@ def load_runs(place: str | Path) -> Sweep:
         raise SettingError(f"{table} {wrong}: what can be explored differs in lam, and in seed")
     base = experiment_of(rows, ".").replace(out=str(table.parent))
     first = rows.sort_values("seed").drop_duplicates("lam")[["lam", "seed"]].itertuples(index=False)
-    runs = [open_run(RunFolder(base.replace(lam=float(lam), seed=int(seed))).path) for lam, seed in first]
+    runs = [open_run(RunFolder(with_lam(base, float(lam)).replace(seed=int(seed))).path) for lam, seed in first]
     return sweep_of(table.stem, rows, details_of(runs), runs[0].experiment.data_root)

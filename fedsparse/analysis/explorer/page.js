@@ -76,7 +76,7 @@ function accuracyByLam() {
   pointed(made, drawing, LOGS.map(x), i => `λ = ${lams[i]}\n` + KINDS.map(kind => {
     const {mean, half, seeds} = points[i].accuracies[kind];
     if (points[i].parted) return `${kind} ${seeds.map(value => (100 * value).toFixed(1)).join(" / ")} %, by seed`;
-    return `${kind} ${(100 * mean).toFixed(1)} %` + (half ? ` ± ${(100 * half).toFixed(1)}` : ", one seed");
+    return `${kind} ${(100 * mean).toFixed(1)} %` + (seeds.length > 1 ? ` ± ${(100 * half).toFixed(1)}` : ", one seed");
   }).join("\n"), i => go({at: i}));
   return made;
 }

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pandas
 
-from fedsparse.analysis.processes import in_processes
+from fedsparse.analysis.processes import in_processes, one_thread
 from fedsparse.analysis.sweeps import interval, parted
 from fedsparse.errors import DataError, SettingError
 from fedsparse.experiment import SETTINGS, Experiment
 from fedsparse.federation import Federation
 from fedsparse.history import COLUMNS
+from fedsparse.models import Layout
 from fedsparse.run_folder import read_checkpoint, write_whole
 from fedsparse.runs import Run
 
@@ -97,7 +98,7 @@ class Sweep:
     points: tuple[Point, ...]
     made_from: str
     experiment: Experiment
-    """The settings that all points share; its λ has no meaning."""
+    """The settings that all points share, with the largest λ."""
     shown: str
     """What the picture of a mask shows, in words."""
 
@@ -123,14 +124,19 @@ class Sweep:
 
 
 def layer_picture(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
-    """The weights of a layer as a picture: (outputs × k, inputs × k), a convolution's k×k kernels as tiles."""
-    out, inputs, k, _ = (*shape, 1, 1)[:4]
-    weights = mask[: math.prod(shape)].reshape(out, inputs, k, k)
-    return weights.transpose(0, 2, 1, 3).reshape(out * k, inputs * k)
+    """The weights of a layer as a picture: (outputs × height, inputs × width), a convolution's kernels as tiles.
+
+    Kernels of one dimension lie side by side; of those of three, the first two are one below the other.
+    """
+    out, inputs, *kernel = (*shape, 1)[: max(2, len(shape))]
+    width = kernel[-1] if kernel else 1
+    weights = mask[: math.prod(shape)].reshape(out, inputs, -1, width)
+    return weights.transpose(0, 2, 1, 3).reshape(-1, inputs * width)
 
 
 def details(federation: Federation) -> dict[str, Any]:
-    """Of a federation's current state: the histogram of θ, and the mask θ > ½ of the second layer as a picture.
+    """Of a federation's current state: the histogram of θ, and the mask θ > ½ of the second layer as a picture, or of
+    the only one.
 
     Raises:
         SettingError: its algorithm trains weights, so there is no θ.
@@ -139,7 +145,8 @@ def details(federation: Federation) -> dict[str, Any]:
     if not isinstance(theta, np.ndarray):
         raise SettingError(f"algorithm={federation.experiment.algorithm} trains no mask: there is nothing to explore")
     layout = federation.network.layout
-    picture = layer_picture((theta[layout.sizes[0] :] > 0.5).astype(np.uint8), layout.shapes[1])
+    layer = _shown(layout)
+    picture = layer_picture((theta[sum(layout.sizes[:layer]) :] > 0.5).astype(np.uint8), layout.shapes[layer])
     counts = np.histogram(theta, 11, (-0.05, 1.05))[0]  # 0, 0.1, …, 1, the values that ten clients can give θ
     bits = base64.b64encode(np.packbits(picture).tobytes()).decode()
     return {"theta": [counts.tolist()], "rows": picture.shape[0], "columns": picture.shape[1], "mask": bits}
@@ -155,7 +162,9 @@ def details_of(runs: Sequence[Run]) -> dict[str, Any]:
     for done in _first(runs):
         federation = Federation(done.experiment)
         federation.restore(read_checkpoint(done.folder))
-        content |= {"source": federation.source, "layer": list(federation.network.layout.shapes[1])}
+        layout = federation.network.layout
+        content |= {"source": federation.source, "layer": list(layout.shapes[_shown(layout)])}
+        content |= {"only layer": True} if len(layout.shapes) == 1 else {}
         content[f"{done.experiment.lam:g}"] = details(federation)
     return content
 
@@ -178,6 +187,11 @@ def write_details(runs: Sequence[Run], file: Path) -> None:
     write_whole(file, f"{text}\n".encode())
 
 
+def _shown(layout: Layout) -> int:
+    """The layer whose mask is shown: the second, if there is one."""
+    return min(1, len(layout.shapes) - 1)
+
+
 def _first(runs: Sequence[Run]) -> list[Run]:
     """Of each λ, the run of its first seed."""
     return list({r.experiment.lam: r for r in sorted(runs, key=lambda r: -r.experiment.seed)}.values())
@@ -185,15 +199,13 @@ def _first(runs: Sequence[Run]) -> list[Run]:
 
 def _histograms(experiment: Experiment) -> list[list[int]]:
     """That of θ after each round of a run."""
-    import torch
-
-    torch.set_num_threads(1)
-    federation = Federation(experiment.replace(evaluate_every=experiment.rounds))
-    found: list[list[int]] = []
-    for _ in range(experiment.rounds):
-        federation.round()
-        found += details(federation)["theta"]
-    return found
+    with one_thread():
+        federation = Federation(experiment.replace(evaluate_every=experiment.rounds))
+        found: list[list[int]] = []
+        for _ in range(experiment.rounds):
+            federation.round()
+            found += details(federation)["theta"]
+        return found
 
 
 def load(name: str = "lambda-digits", folder: str | Path = "data/results", data_root: str = "data") -> Sweep:
@@ -221,9 +233,15 @@ def column_of(setting: str) -> str:
 
 def experiment_of(rows: pandas.DataFrame, data_root: str) -> Experiment:
     """The settings that all runs of a table share."""
-    row = rows.iloc[0].dropna().to_dict()
+    row = rows.sort_values("lam").iloc[-1].dropna().to_dict()  # some settings say nothing where λ is 0
     settings = {n: row[column_of(n)] for n in SETTINGS if column_of(n) in row}
-    return Experiment.of(settings | {"lam": 0.0, "data_root": data_root})
+    return Experiment.of(settings | {"data_root": data_root})
+
+
+def with_lam(experiment: Experiment, lam: float) -> Experiment:
+    """The same with another λ; at 0 without the settings that λ alone reads."""
+    void = {} if lam else {n: f.default for n, f in SETTINGS.items() if f.metadata["only_if_lam"]}
+    return experiment.replace(lam=lam, **void)
 
 
 def sweep_of(name: str, table: pandas.DataFrame, stored: dict[str, Any], data_root: str) -> Sweep:
@@ -237,8 +255,9 @@ def sweep_of(name: str, table: pandas.DataFrame, stored: dict[str, Any], data_ro
         f"{source}; {experiment.model} at width {experiment.width:g}, {experiment.clients} clients, "
         f"{experiment.rounds} rounds, seeds {rows['seed'].unique().tolist()}"
     )
-    unit = f"kernels of {kernel[0]} × {kernel[1]} weights" if kernel else "weights"
-    shown = f"second layer, {out} × {inputs} {unit}: one row per output, one column per input"
+    unit = f"kernels of {' × '.join(map(str, kernel))} weights" if kernel else "weights"
+    layer = "only layer" if "only layer" in stored else "second layer"
+    shown = f"{layer}, {out} × {inputs} {unit}: one row per output, one column per input"
     return Sweep(name, points, made_from, experiment, shown)
 
 
@@ -253,7 +272,7 @@ def train(lam: float, sweep: Sweep, progress: Callable[[int, int], None] = lambd
         FedsparseError: λ is out of range, or the run fails.
     """
     rounds = sweep.experiment.rounds
-    federation = Federation(sweep.experiment.replace(lam=lam, evaluate_every=rounds))
+    federation = Federation(with_lam(sweep.experiment, lam).replace(evaluate_every=rounds))
     thetas = []
     for done in range(rounds):
         progress(done, rounds)

@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import math
+from collections.abc import Iterable, Sequence
 from itertools import combinations_with_replacement
 from pathlib import Path
 from statistics import fmean
@@ -82,27 +83,39 @@ def landmarks(sweep: Sweep) -> dict[float, str]:
     The knee is the largest λ before the first at which sampled networks lose more than a point to those of the smallest
     λ, in the mean over seeds.
     """
-    knee, *_ = knees(_sampled(sweep))
+    knee = knee_of(_sampled(sweep))
     ends = [p.lam for p in sweep.points if collapsed(p, sweep)]
     return ({knee: "knee"} if knee < sweep.lams[-1] else {}) | dict.fromkeys(ends[:1], "collapse")
+
+
+def knee_of(accuracies: Any, drawn: Sequence[int] | None = None) -> float:
+    """The knee of a sweep, as `landmarks` has it.
+
+    Args:
+        accuracies: by λ, in increasing order, one per seed; a mapping, or a series.
+        drawn: the seeds of which the means are taken, counted from 0; by default each once.
+    """
+    lams, values = zip(*accuracies.items(), strict=True)
+    means = [fmean(of_lam[i % len(of_lam)] for i in drawn or range(len(of_lam))) for of_lam in values]
+    falls = next((i for i, mean in enumerate(means) if mean < means[0] - 0.01), len(means))
+    return lams[falls - 1]
 
 
 def knees(accuracies: Any) -> tuple[float, float, float]:
     """The knee of a sweep, and the least and the largest that come out if as many seeds are drawn again of its own.
 
-    The second and the third say how well the seeds determine the first.
+    The second and the third say how well the seeds determine the first. Up to seven seeds are drawn in every way, more
+    of them in 2,000 ways.
 
     Args:
-        accuracies: by λ, in increasing order, one per seed; a mapping, or a series.
+        accuracies: as for `knee_of`.
     """
-    lams, values = zip(*accuracies.items(), strict=True)
-    seeds = range(max(map(len, values)))
-    found = []
-    for drawn in (seeds, *combinations_with_replacement(seeds, len(seeds))):
-        means = [fmean(of_lam[seed % len(of_lam)] for seed in drawn) for of_lam in values]
-        falls = next((i for i, mean in enumerate(means) if mean < means[0] - 0.01), len(means))
-        found.append(lams[falls - 1])
-    return found[0], min(found), max(found)
+    count = max(map(len, accuracies.values if isinstance(accuracies, pandas.Series) else accuracies.values()))
+    ways: Iterable[Sequence[int]] = combinations_with_replacement(range(count), count)
+    if count > 7:
+        ways = np.random.default_rng(0).integers(0, count, (2000, count)).tolist()
+    found = [knee_of(accuracies, drawn) for drawn in ways]
+    return knee_of(accuracies), min(found), max(found)
 
 
 def _sampled(sweep: Sweep) -> dict[float, tuple[float, ...]]:
@@ -113,7 +126,7 @@ def floor(sweep: Sweep) -> float:
     """Where the axis of accuracy begins: a multiple of 0.05 below every interval of a λ that has not collapsed."""
     working = [p for p in sweep.points if not collapsed(p, sweep)]
     low = [np.nan_to_num(p.level(name)).dot([1, -1]) for p in working for name in ACCURACIES]
-    return max(0.0, math.floor(min(low) * 20) / 20)
+    return max(0.0, math.floor(min(low, default=0.0) * 20) / 20)
 
 
 def charts(point: Point, sweep: Sweep) -> list[tuple[Figure, str]]:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from fedsparse.analysis.plots.runs import check_table, floor_of
-from fedsparse.analysis.plots.style import LABELS, MARKERS, OKABE_ITO, common_legend, panels
+from fedsparse.analysis.plots.style import LABELS, common_legend, look, panels
 
 LETTER, LINE = 6, 10
 """Width of a letter and height of a line of a label, in points."""
@@ -41,16 +41,16 @@ def frontier(
     labels: list[list[tuple[float, float, str, str]]] = []
     for axes, column in zip(row, columns, strict=True):
         labels.append([])
-        for line, colour, marker in zip(table["line"].unique(), OKABE_ITO, MARKERS, strict=False):
-            mine, look = table[table["line"] == line], {"color": colour, "marker": marker}
+        for i, line in enumerate(table["line"].unique()):
+            mine, own = table[table["line"] == line], look(i)
             shown, below = mine[mine[column] >= floor], mine[mine[column] < floor]
-            axes.scatter(shown[rate], shown[column], s=18, alpha=0.35, linewidths=0, **look)
+            axes.scatter(shown[rate], shown[column], s=18, alpha=0.35, linewidths=0, **own)
             means = shown.groupby("lam")[[rate, column]].mean()
-            axes.plot(means[rate], means[column], linewidth=0.8, markersize=7, label=line, **look)
-            labels[-1] += [(x, y, f"{lam:g}" if lam else "", colour) for lam, (x, y) in means.T.items()]
+            axes.plot(means[rate], means[column], linewidth=0.8, markersize=7, label=line, **own)
+            labels[-1] += [(x, y, f"{lam:g}" if lam else "", own["color"]) for lam, (x, y) in means.T.items()]
             if len(below):
                 gone = ", ".join(f"{lam:g}" for lam in sorted(below["lam"].unique()))
-                axes.annotate(f"↓ {gone}", (below[rate].min(), floor), fontsize=10, color=colour, va="bottom")
+                axes.annotate(f"↓ {gone}", (below[rate].min(), floor), fontsize=10, color=own["color"], va="bottom")
         if chance is not None:
             axes.axhline(chance, color="black", linewidth=1, linestyle=":")
         axes.set(xlabel=LABELS[rate], ylabel=LABELS.get(column, column))

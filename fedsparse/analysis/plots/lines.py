@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from fedsparse.analysis.plots.style import OKABE_ITO, STYLES, common_legend, panels, plot_lines
+from fedsparse.analysis.plots.style import STYLES, common_legend, look, panels, plot_lines
 
 
 def curves(charts: Mapping[str, Mapping[str, tuple]], xlabel: str, one: str, title: str = "") -> Figure:
@@ -69,12 +69,14 @@ def annotated_lines(named: Mapping[str, tuple], xlabel: str, ylabel: str, title:
     figure, (axes,) = panels(1, 8.4, 4.6, title)
     joined = {name: _apart(x, y) for name, (x, y, _) in named.items()}
     plot_lines(axes, joined, markersize=5)
-    for k, ((x, y, words), colour) in enumerate(zip(named.values(), OKABE_ITO, strict=False)):
+    for k, (x, y, words) in enumerate(named.values()):
         # The first line's words stand below it on the right, all others' above on the left.
         beside = {"xytext": (-6, 7) if k else (5, -12), "ha": "right" if k else "left"}
         for a, b, word in zip(x, y, words, strict=True):
             behind = {"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
-            axes.annotate(word, (a, b), textcoords="offset points", fontsize=8, color=colour, bbox=behind, **beside)
+            axes.annotate(
+                word, (a, b), textcoords="offset points", fontsize=8, color=look(k)["color"], bbox=behind, **beside
+            )
     axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log", ylim=(0, 1.05))
     axes.margins(x=0.1)
     axes.legend(loc="lower right")
@@ -110,10 +112,10 @@ def spread(
     for axes, (panel, named) in zip(row, charts.items(), strict=True):
         for name, (x, y, *band) in named.items():
             i = list(handles).index(name)
-            (handles[name],) = axes.plot(x, y, label=name, color=OKABE_ITO[i], linestyle=STYLES[i])
+            (handles[name],) = axes.plot(x, y, label=name, color=look(i)["color"], linestyle=STYLES[i % 7])
             for half in band:
                 bottom, top = np.clip(y - half, low, high), np.clip(y + half, low, high)
-                axes.fill_between(x, bottom, top, color=OKABE_ITO[i], alpha=0.15, linewidth=0)
+                axes.fill_between(x, bottom, top, color=look(i)["color"], alpha=0.15, linewidth=0)
         axes.set(title=panel, xlabel=xlabel, yscale="log" if log else "linear")
     row[0].set_ylabel(ylabel)
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)

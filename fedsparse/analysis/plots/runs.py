@@ -14,7 +14,7 @@ import seaborn
 from matplotlib.figure import Figure
 from matplotlib.transforms import offset_copy
 
-from fedsparse.analysis.plots.style import LABELS, MARKERS, OKABE_ITO, STYLES, common_legend, panels
+from fedsparse.analysis.plots.style import LABELS, OKABE_ITO, STYLES, common_legend, look, panels
 from fedsparse.analysis.sweeps import parted
 from fedsparse.errors import SettingError
 
@@ -43,11 +43,13 @@ def by_round(
     if not there:
         raise SettingError(f"nothing to draw: no values of {', '.join(columns) or 'any column'}")
     figure, row = panels(len(columns), 3.6 * len(columns), 3.4, title)
+    order = list(labelled[name].unique())  # in every panel, also where a line has no values
     for axes, column in zip(row, columns, strict=True):
         if column in there:
             seaborn.lineplot(
                 labelled.dropna(subset=[column]), x="round", y=column, hue=name, style=name, ax=axes,
-                palette=OKABE_ITO[: labelled[name].nunique()], legend=column == there[0], **several,
+                hue_order=order, style_order=order, palette=[look(i)["color"] for i in range(len(order))],
+                legend=column == there[0], **several,
             )  # fmt: skip
         top = 1.02 if table[column].max() <= 1.02 else None
         axes.set(xlabel="round", ylabel=LABELS.get(column, column))
@@ -84,14 +86,14 @@ def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], tit
         if all(column.startswith("accuracy") for column in group):
             floor = floor_of(means)
         means = means.reindex(lams)
-        for column, colour, marker in zip(group, OKABE_ITO, MARKERS, strict=False):
-            shown, below = last[last[column] >= floor], last[last[column] < floor]
-            axes.plot(means.index, means[column].where(means[column] >= floor), color=colour, linewidth=1.5)
+        for i, column in enumerate(group):
+            shown, below, own = last[last[column] >= floor], last[last[column] < floor], look(i)
+            axes.plot(means.index, means[column].where(means[column] >= floor), color=own["color"], linewidth=1.5)
+            every = {"clip_on": False, "in_layout": False, "zorder": 3, "s": 16}
             label = LABELS.get(column, column)
-            look = {"color": colour, "clip_on": False, "in_layout": False, "zorder": 3}
-            axes.scatter(shown["lam"], shown[column], marker=marker, s=16, alpha=0.7, label=label, **look)
-            above = offset_copy(axes.transData, figure, y=6 * group.index(column), units="points")
-            axes.scatter(below["lam"], [floor] * len(below), marker="v", s=16, transform=above, **look)
+            axes.scatter(shown["lam"], shown[column], alpha=0.7, label=label, **own, **every)
+            above = offset_copy(axes.transData, figure, y=6 * i, units="points")
+            axes.scatter(below["lam"], [floor] * len(below), marker="v", color=own["color"], transform=above, **every)
         top = 1.01 if floor else 1.05 * max(last[list(group)].max().max(), 1e-9)
         axes.set(xlabel="λ", ylabel=LABELS.get(group[0], group[0]) if len(group) == 1 else "accuracy")
         axes.set_ylim(floor, top)
@@ -104,7 +106,8 @@ def by_lam(last: pandas.DataFrame, columns: Sequence[str | tuple[str, ...]], tit
 def floor_of(means: pandas.DataFrame) -> float:
     """Where an axis of accuracies may begin: below the least mean of those that are above half of the best."""
     best = means.max().max()
-    return max(0.0, math.floor(20 * means[means > best / 2].min().min() - 0.5) / 20)
+    least = means[means > best / 2].min().min()  # NaN where there is none
+    return max(0.0, math.floor(20 * least - 0.5) / 20) if least == least else 0.0
 
 
 def _lam_axis(axes: Any, lams: Sequence[float]) -> None:
@@ -144,14 +147,13 @@ def tradeoff(
     size = 4.0 * columns + (2.2 if columns < 3 else 0), 3.6 * -(-len(names) // columns)
     figure, tiles = panels(len(names), *size, title, columns=columns, sharey=True, sharex=True)
     for axes, (column, panel) in zip(tiles, names, strict=True):
-        looks = zip(itertools.cycle([*OKABE_ITO, "#999999"]), itertools.cycle("osD^vPX*p"), strict=False)
-        for line, (colour, marker) in zip(lines, looks, strict=False):  # 72 of them before two are alike
+        for number, line in enumerate(lines):
             mine = table[(table["panel"] == panel) & (table["line"] == line)]
             each = [mine] if seeds == "band" else [one for _, one in mine.groupby("seed")]
             for i, part in enumerate(each or [mine]):  # a line without runs in this panel has its name in the legend
                 x, y = part.groupby("round")["megabytes"].mean(), part.groupby("round")[column]
                 label = line if i == 0 else None
-                _mean_and_range(axes, x, y, color=colour, marker=marker, linewidth=1.2, label=label)
+                _mean_and_range(axes, x, y, linewidth=1.2, label=label, **look(number))
         words = [LABELS[column].removeprefix("accuracy, ")] if len(every) > 1 else []
         axes.set(title=", ".join([*words, *filter(None, [panel])]), xscale="log", ylim=(0, 1.02))
     if len(figure.axes) > len(names):  # there is room for it
@@ -180,12 +182,12 @@ def points(
     size = (max(5.6, 3.9 * len(columns)), 3.7) if few else (1.0 + 0.85 * len(groups), 1.2 + 2.5 * len(columns))
     figure, row = panels(len(columns), *size, title, columns=0 if few else 1, grid="y", sharex=not few)
     for axes, column in zip(row, columns, strict=True):
-        for j, (line, colour, marker) in enumerate(zip(lines, OKABE_ITO, MARKERS, strict=False)):
+        for j, line in enumerate(lines):
             values = table[table[by] == line].groupby(x, sort=False)[column].agg(["mean", "min", "max"]).reindex(groups)
             aside = 0.0 if x == by else 0.16 * (j - (len(lines) - 1) / 2)
             place = [g + aside for g in range(len(groups))]
-            axes.vlines(place, values["min"], values["max"], color=colour, linewidth=1.5)
-            axes.scatter(place, values["mean"], color=colour, marker=marker, s=36, label=line, zorder=3)
+            axes.vlines(place, values["min"], values["max"], color=look(j)["color"], linewidth=1.5)
+            axes.scatter(place, values["mean"], s=36, label=line, zorder=3, **look(j))
         if chance is not None:
             axes.axhline(chance, color="black", linewidth=1, linestyle=":")
         axes.set(ylabel=LABELS.get(column, column), ylim=(-0.02, 1.02), xlim=(-0.5, len(groups) - 0.5))
@@ -209,9 +211,9 @@ def against_share(
     check_table(table, "share", by, *columns)
     figure, row = panels(len(columns), max(7.2, 4.2 * len(columns)), 4.2, title, sharey=True)
     for axes, column in zip(row, columns, strict=True):
-        for name, colour, marker, style in zip(table[by].unique(), OKABE_ITO, MARKERS, STYLES, strict=False):
+        for i, name in enumerate(table[by].unique()):
             mine = table[table[by] == name].groupby("share")[column]
-            _mean_and_range(axes, list(mine.groups), mine, color=colour, marker=marker, linestyle=style, label=name)
+            _mean_and_range(axes, list(mine.groups), mine, linestyle=STYLES[i % 7], label=name, **look(i))
         for (name, level), style in zip((levels or {}).items(), ("--", ":"), strict=False):
             axes.axhline(level, color="black", linewidth=1, linestyle=style, label=name)
         axes.set(title=column, ylim=(0, 1.02), xlabel="share of weights kept")

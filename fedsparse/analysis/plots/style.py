@@ -58,11 +58,15 @@ def panels(
     return figure, every[:number]
 
 
+def look(i: int) -> dict[str, str]:
+    """Colour and marker of the i-th line, from 0: seven go through the palette, and 49 differ in one of the two."""
+    return {"color": OKABE_ITO[i % 7], "marker": MARKERS[(i + i // 7) % 7]}
+
+
 def plot_lines(axes: Any, lines: Mapping[str, tuple[Any, Any]], markersize: float = 4, **looks: Any) -> None:
-    """Lines of x and y by name, each with its own colour, marker and style; after seven they begin again."""
+    """Lines of x and y by name, each with its own `look`, and a style of line."""
     for i, (name, (x, y)) in enumerate(lines.items()):
-        own = {"color": OKABE_ITO[i % 7], "marker": MARKERS[i % 7], "linestyle": STYLES[i % 7]}
-        axes.plot(x, y, label=name, markersize=markersize, **own, **looks)
+        axes.plot(x, y, label=name, markersize=markersize, linestyle=STYLES[i % 7], **look(i), **looks)
 
 
 def common_legend(figure: Figure, place: Any = "outside right center", **looks: Any) -> None:

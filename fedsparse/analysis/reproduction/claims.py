@@ -164,6 +164,8 @@ def _beats_baselines(record: Record, scale: str, dataset: str) -> Verdict | None
             up = " against ".join(f"{of['bpp_uplink'].mean():.3f}" for of in (plain, baseline))
             points = f"{spread(100 * difference, 1, sign='+')} points against {name}"
             said.append(f"sampled networks {points} at {up} bpp up ({len(difference)} seeds)")
+        else:
+            words.append("undecided")
     return Verdict(both(*words), "; ".join(said)) if said else None
 
 

@@ -22,9 +22,9 @@ PAGE = Path("docs/reproduction.md")
 FIGURES = Path("figures")
 SHARED = (
     "train_size", "validation", "width", "batch_size", "local_epochs", "optimizer", "lr", "optimizer_state",
-    "estimator", "init", "scores", "aggregation", "clip", "precision", "weight_lr", "server_lr", "density",
+    "estimator", "init", "scores", "aggregation", "clip", "precision",
 )  # fmt: skip
-"""Settings that are named once for a whole scale."""
+"""Settings of FedPM that are named once for a whole scale."""
 Judged = list[tuple[Claim, dict[str, Verdict]]]
 """Claims, and their verdicts by scale."""
 

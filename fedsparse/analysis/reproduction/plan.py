@@ -78,8 +78,6 @@ class Scale:
     ablation: dict[str, Any] = field(default_factory=dict)
     """What is smaller where settings are compared with each other alone."""
     seeds: int = 3
-    tuned: bool = True
-    """Whether the rates of the rivals are tuned here; otherwise they are those of the smaller scale."""
 
     def experiment(self, dataset: str, partition: str = "iid", **settings: Any) -> Experiment:
         """A run of the plan; the schedule of λ says nothing, and is left out, where λ is 0."""
@@ -100,7 +98,6 @@ SCALES = {
         grid=("mnist", "cifar10"),
         skewed=("mnist", "cifar10", "cifar100", "emnist"),
         rivals=PAPERS,
-        tuned=False,
     ),
     "small": Scale(
         {"train_size": 10_000, "validation": 0.2, "width": 0.25, "batch_size": 32, "evaluate_every": 5},
@@ -159,9 +156,8 @@ def schedule(scale: str, choices: Choices = Choices()) -> Schedule:  # noqa: B00
         yield from compared("pairs", dataset, "iid", seed, chosen)
     for dataset, partition, seed in product(plan.skewed, skewed, seeds):
         yield from compared("non-iid", dataset, partition, seed, everywhere)
-    if plan.tuned:
-        for trial in (trial for name in plan.rivals for trial in RIVALS[name].trials()):
-            yield "tuning", "mnist", "iid", plan.experiment("mnist", **plan.ablation, **trial)
+    for name in plan.rivals:
+        yield from (("tuning", "mnist", "iid", e) for e in trials(name).values())
     for dataset, seed in product(plan.by_dataset, seeds):
         for name, rate in choices.rates.items():
             settings = RIVALS[name].settings | {RIVALS[name].rate: rate}
@@ -201,16 +197,20 @@ def choices(scale: str, record: Record) -> Choices:
     return Choices(chosen_lams(scale, record), tuned_rates(scale, record))
 
 
+def trials(rival: str) -> dict[float, Experiment]:
+    """The run with each rate that is tried: at the smaller scale, whichever scale it is chosen for."""
+    size = SCALES["small"]
+    settings = size.ablation | RIVALS[rival].settings
+    return {r: size.experiment("mnist", **settings, **{RIVALS[rival].rate: r}) for r in RIVALS[rival].tried}
+
+
 def tuned_rates(scale: str, record: Record) -> dict[str, float]:
     """By rival whose trials are done: the rate whose shipped network is best on validation images; the smallest of
     several."""
-    size = next(size for size in (SCALES[scale], *SCALES.values()) if size.tuned)
     found = {}
     for name in SCALES[scale].rivals:
-        rival = RIVALS[name]
-        rows = [record.row(size.experiment("mnist", **size.ablation, **trial)) for trial in rival.trials()]
-        if all(rows):
-            right = {rate: row["accuracy_val_threshold"] for rate, row in zip(rival.tried, rows, strict=True) if row}
+        right = {rate: row["accuracy_val_threshold"] for rate, e in trials(name).items() if (row := record.row(e))}
+        if len(right) == len(RIVALS[name].tried):
             found[name] = max(right, key=lambda rate: right[rate])
     return found
 
@@ -248,7 +248,7 @@ def method_of(settings: Mapping[str, Any]) -> str:
         return name
     if settings["lam"]:
         return f"λ = {settings['lam']:g}, {SCHEDULES[settings['lam_schedule']]}"
-    return FEDPM
+    return FEDPM if settings["algorithm"] == "fedpm" else settings["algorithm"]
 
 
 def title_of(settings: Mapping[Any, Any]) -> str:

@@ -190,8 +190,8 @@ def _signed(file: Path) -> list[str]:
 
 def _device(experiment: Experiment) -> str:
     device = device_of(experiment)
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return torch.cuda.get_device_name(device) if device.type == "cuda" else "Apple GPU"
     capabilities: dict = getattr(torch.cpu, "get_capabilities", dict)()
     return f"{capabilities.get('cpu_name') or platform.processor() or platform.machine()}, one thread"
 

@@ -1,10 +1,10 @@
 """What FedPM is compared with, and the learning rate of each: one of four, chosen on validation images.
 
-They are tried on MNIST at the size of `Scale.ablation`, seed 0: as many trials as the adaptive λ has. FedPM and its
-regularized form keep the rate of FedPM's published code.
+They are tried on MNIST at the smaller scale, in the size of its ablation, seed 0: as many trials as the adaptive λ has.
+FedPM and its regularized form keep the rate of FedPM's published code.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,6 @@ class Rival:
     """The setting that is tuned."""
     tried: tuple[float, ...]
 
-    def trials(self) -> Iterator[dict[str, Any]]:
-        """The settings of each trial."""
-        return (self.settings | {self.rate: value} for value in self.tried)
-
 
 SCORES, WEIGHTS = (0.01, 0.03, 0.1, 0.3), (0.0005, 0.001, 0.002, 0.004)
 RIVALS = {
@@ -32,7 +28,7 @@ RIVALS = {
     "FedAvg, 4 bits down": Rival({"algorithm": "fedavg", "down_bits": 4}, "weight_lr", WEIGHTS),
     "QSGD, 1 bit up, 2 down": Rival({"algorithm": "qsgd", "down_bits": 2}, "weight_lr", WEIGHTS),
     "EDEN, 1 bit up, 2 down": Rival({"algorithm": "eden", "down_bits": 2}, "weight_lr", WEIGHTS),
-    "zeroth-order": Rival({"algorithm": "zeroth_order", "perturbations": 2}, "weight_lr", (0.003, 0.01, 0.03, 0.1)),
+    "zeroth-order": Rival({"algorithm": "zeroth_order", "perturbations": 2}, "weight_lr", (0.0003, 0.001, 0.003, 0.01)),
     "shared randomness, KL": Rival(
         {"codec": "shared", "clip": 0.001, "regularizer": "kl", "lam": 10.0}, "lr", (0.01, 0.03, 0.06, 0.1)
     ),

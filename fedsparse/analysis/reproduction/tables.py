@@ -170,8 +170,9 @@ def convergence(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
 
 def unplanned(record: Record) -> "pandas.DataFrame":
     """One row per run that the plan no longer has: what was tried and given up is reported too."""
-    keys = {key for scale in SCALES for key in planned(record, scale)["key"]}
-    runs = record.runs[~record.runs["key"].isin(keys)]
+    plans = [planned(record, scale) for scale in SCALES]
+    known = {run for plan in plans for run in zip(plan["key"], plan["rounds"], strict=True)}
+    runs = record.runs[[run not in known for run in zip(record.runs["key"], record.runs["rounds"], strict=True)]]
     titles = [_given_up(row) for row in runs.to_dict("records")]
     return _table(runs.assign(run=titles, done=True), ["run", "seed", "key"]).drop(
         columns=["key", "seeds"], errors="ignore"
@@ -184,7 +185,9 @@ def digest(key: str) -> str:
 
 
 def spread(values: "Sequence[float] | pandas.Series", digits: int, by_seed: bool = False, sign: str = "") -> str:
-    """Mean ± half-width of its 95 % interval; or every value by itself."""
+    """Mean ± half-width of its 95 % interval; or every value by itself; nothing where there is no number."""
+    if all(value != value for value in values):
+        return ""
     if by_seed:
         return ", ".join(f"{value:{sign}.{digits}f}" for value in values)
     return plus_minus(values, digits, sign)

@@ -14,17 +14,21 @@ and gigabytes of memory; seed is that of the hidden inputs; jobs submissions run
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from fedsparse.errors import RunError
+from fedsparse.errors import RunError, SettingError
 from fedsparse.tools.course.bundle import pack
 from fedsparse.tools.course.grading import grade
 from fedsparse.tools.course.materials import write_materials
 from fedsparse.tools.course.site import build
 from fedsparse.tools.overrides import CommandLine
 
-PRODUCTS = ("copies", "site", "bundle", "grade")
+PRODUCTS: dict[str, tuple[str, ...]] = {
+    "copies": (), "site": ("--teachers",), "bundle": ("--cpu", "--no-wheels"), "grade": ()
+}  # fmt: skip
+"""What can be made, and the switches of each."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -35,7 +39,11 @@ def main(argv: Sequence[str]) -> int:
     """
     places = ("folder of submissions", "table") if "grade" in argv else ("folder",)
     words = {"product": PRODUCTS} | dict.fromkeys(places, ())
-    line = CommandLine(argv, words=words, switches=("--cpu", "--no-wheels", "--teachers"))
+    line = CommandLine(argv, words=words, switches=tuple(chain(*PRODUCTS.values())))
+    for switch in line.switches:
+        if switch not in PRODUCTS[line.words[0]]:
+            owner = next(name for name, switches in PRODUCTS.items() if switch in switches)
+            raise SettingError(f"{switch} belongs to course {owner}, not to course {line.words[0]}")
     root, to = Path(), Path(line.words[-1])
     makers: dict[str, Callable[[Path, Path], object]]
     makers = {

@@ -7,6 +7,7 @@ inputs of the checks and for hidden inputs. That is judged here, by the package'
 
 import ast
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -101,12 +102,13 @@ def needed(node: nbformat.NotebookNode, answer: str) -> list[str]:
     """
     found: dict[str, tuple[int, ast.stmt]] = {}
     everywhere: list[tuple[int, ast.stmt]] = []
+    places = itertools.count()
     for cell in node.cells:
         if cell.cell_type != "code":
             continue
         with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
             for statement in ast.parse(TransformerManager().transform_cell(cell.source)).body:
-                place = len(everywhere) + len(found)
+                place = next(places)
                 for name in _names(statement):
                     if name == "*":
                         everywhere.append((place, statement))

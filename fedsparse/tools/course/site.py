@@ -34,11 +34,14 @@ FRAME = f'<iframe class="explorer" src="../{EXPLORER}" title="The λ explorer"><
 
 
 def build(root: Path, to: Path, teachers: bool = False) -> Path:
-    """Build the site, the students' edition or the teachers'; returns its first page.
+    """Build the site, the students' edition or the teachers', in a folder that is made anew; returns its first page.
 
     Raises:
-        RunError: Sphinx is not installed or warns; the error repeats its message.
+        RunError: Sphinx is not installed or warns; the error repeats its message. Or `to` holds something that is no
+            site.
     """
+    if to.exists() and any(to.iterdir()) and not (to / "objects.inv").exists():
+        raise RunError(f"{to} is there and is no site: name another folder")
     with tempfile.TemporaryDirectory() as folder:  # what Sphinx and MyST-NB leave inside and beside a site stays in it
         source, doctrees, made = (Path(folder, name) for name in ("source", "doctrees", "site"))
         write_source(root, source, teachers)
@@ -52,7 +55,8 @@ def build(root: Path, to: Path, teachers: bool = False) -> Path:
                 page = page.replace(old, new)
             file.write_text(page, encoding="utf-8")
         shutil.copy(root / "figures" / EXPLORER, made)
-        shutil.copytree(made, to, dirs_exist_ok=True)
+        shutil.rmtree(to, ignore_errors=True)  # a page of the other edition would stay
+        shutil.copytree(made, to)
     return to / "index.html"
 
 

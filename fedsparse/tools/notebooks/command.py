@@ -29,7 +29,6 @@ def main(argv: Sequence[str]) -> int:
         FedsparseError: a mistake in the call.
     """
     line = CommandLine(argv, words={"notebook": ()}, switches=(MULTIRUN, "--in-place", "--force"))
-    to, timeout = Path(os.path.expanduser(line.option("to", "runs/notebooks"))), line.option("timeout", 0)
     jobs, folder = line.option("jobs", os.cpu_count() or 1), Path("notebooks")
     notebooks = sorted(folder.glob("*.ipynb"))
     if not notebooks:
@@ -38,8 +37,11 @@ def main(argv: Sequence[str]) -> int:
         notebooks = [folder / f"{Path(line.words[0]).name.removesuffix('.ipynb')}.ipynb"]
     if "--in-place" in line.switches:
         if line.given or line.multirun:
-            raise SettingError("--in-place refreshes a notebook with its own defaults: it takes no parameters")
+            raise SettingError("--in-place refreshes a notebook with its own defaults: it takes jobs alone")
         return _refresh(notebooks, "--force" in line.switches, jobs)
+    if "--force" in line.switches:
+        raise SettingError("--force belongs to --in-place")
+    to, timeout = Path(os.path.expanduser(line.option("to", "runs/notebooks"))), line.option("timeout", 0)
     known = {notebook: parameters_of(notebook) for notebook in notebooks}
     kinds = {name: isinstance(default, str) for some in known.values() for name, default in some.items()}
     grid = line.combinations(kinds, "parameter")

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import math
 import re
 import tomllib
 from collections.abc import Sequence
@@ -72,10 +73,17 @@ def results_of(node: nbformat.NotebookNode) -> dict[str, float | str]:
     """
     outputs = [o for cell in tagged(node, "results") for o in cell.outputs if o.output_type == "execute_result"]
     with contextlib.suppress(IndexError, ValueError, SyntaxError, AttributeError):
-        found = ast.literal_eval(outputs[-1].data["text/plain"])
+        found = ast.literal_eval(_WithNaN().visit(ast.parse(outputs[-1].data["text/plain"], mode="eval")))
         if all(isinstance(value, int | float | str) for value in found.values()):
             return found
     raise RunError("the cell tagged 'results' shows no dict of plain numbers and text")
+
+
+class _WithNaN(ast.NodeTransformer):
+    """`nan`, as Python prints it, as the number that it is: what was not reached has none."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(math.nan) if node.id == "nan" else node
 
 
 def terminal_output(node: nbformat.NotebookNode) -> str:

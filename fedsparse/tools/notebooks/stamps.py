@@ -1,7 +1,8 @@
 """A notebook's stamp: hashes of its code and of all that this code uses. They tell when its outputs need a refresh.
 
 A notebook uses the core of fedsparse as a whole; each further module or package that it imports, with what these import
-in turn; and the entries of `data/results/` that it names. Comments, docstrings and command lines do not count.
+in turn, and what lies beside them to be shown; and the entries of `data/results/` that it names. Comments, docstrings
+and command lines do not count.
 """
 
 import ast
@@ -19,6 +20,8 @@ from fedsparse.tools.notebooks.files import STAMP, read
 CORE = ("*.py", "algorithms/*.py", "wire/*.py", "own/*.py")
 OUTSIDE_THE_CORE = tuple(f"fedsparse.{folder}" for folder in ("analysis", "flower", "teaching", "tools"))
 COMMAND_LINES = ("__main__.py", "command.py")
+SHOWN = ("*.css", "*.js", "*.html", "*.md")
+"""Beside a module: styles, scripts and texts that it puts into outputs."""
 
 
 def stamp(node: nbformat.NotebookNode, root: Path) -> dict[str, str]:
@@ -52,6 +55,7 @@ def parts(code: str, root: Path) -> dict[str, list[Path]]:
         module, package = path.with_suffix(".py"), path.parent / "__init__.py"  # the latter if it defines the name
         found[name] = _sources(path, "**/*.py") or [f for f in (module, package) if f.exists()][:1]
         names += {n for file in found[name] for n in _imported(file.read_text(encoding="utf-8"))} - set(names)
+        found[name] += _sources(path, *SHOWN)
     return found
 
 
