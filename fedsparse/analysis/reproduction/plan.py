@@ -200,8 +200,8 @@ def choices(scale: str, record: Record) -> Choices:
 def trials(rival: str) -> dict[float, Experiment]:
     """The run with each rate that is tried: at the smaller scale, whichever scale it is chosen for."""
     size = SCALES["small"]
-    settings = size.ablation | RIVALS[rival].settings
-    return {r: size.experiment("mnist", **settings, **{RIVALS[rival].rate: r}) for r in RIVALS[rival].tried}
+    settings, rate = size.ablation | RIVALS[rival].settings, RIVALS[rival].rate
+    return {r: size.experiment("mnist", **(settings | {rate: r})) for r in RIVALS[rival].tried}
 
 
 def tuned_rates(scale: str, record: Record) -> dict[str, float]:
