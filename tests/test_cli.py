@@ -180,6 +180,11 @@ def test_values_are_numbers_words_lists_and_sweeps_of_them():
     assert found == [(seeds, name, True) for seeds in ([0], [1, 2]) for name in ("a b", "c")]
 
 
+def test_a_range_without_values_is_a_mistake():
+    with pytest.raises(SettingError, match=r"range\(3,0\)' names no value"):
+        read("-m", "seed=range(3,0)")
+
+
 def test_options_are_taken_out_of_the_settings():
     line = CommandLine(["to=a=b", "jobs=2", "timeout=0.5", "lam=1"])
     assert line.option("to", "x") == "a=b"

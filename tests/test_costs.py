@@ -141,3 +141,8 @@ def test_a_comparison_that_is_not_there_or_not_whole_is_refused(tmp_path):
     costs.study_table("rivals-digits").query("algorithm != 'fedpm'").to_csv(tmp_path / "rivals-digits.csv")
     with pytest.raises(DataError, match="holds 18 runs, but its study has 21"):
         costs.study_table("rivals-digits", tmp_path)
+    swapped = costs.study_table("rivals-digits")
+    swapped["algorithm"] = swapped["algorithm"].replace({"fedavg": "eden", "eden": "fedavg"})
+    swapped.to_csv(tmp_path / "rivals-digits.csv")
+    with pytest.raises(DataError, match="holds another run where its study has fedavg"):
+        costs.study_table("rivals-digits", tmp_path)

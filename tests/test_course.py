@@ -396,7 +396,15 @@ def test_a_folder_that_is_no_bundle_is_left_alone(tmp_path, monkeypatch, capsys)
     monkeypatch.chdir(ROOT)
     assert main(["course", "bundle", str(tmp_path), "--no-wheels"]) == 2
     assert "is no bundle" in capsys.readouterr().err
+    assert main(["course", "site", str(tmp_path)]) == 2
+    assert "is no site" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").exists()
+
+
+@pytest.mark.parametrize("argv", [["copies", "--teachers"], ["site", "--cpu"], ["bundle", "--teachers"]])
+def test_a_switch_of_another_product_is_refused(tmp_path, capsys, argv):
+    assert main(["course", argv[0], str(tmp_path / "made"), *argv[1:]]) == 2
+    assert f"{argv[1]} belongs to course " in capsys.readouterr().err
 
 
 def test_a_worksheet_says_which_copy_it_is():

@@ -122,6 +122,8 @@ def test_the_knee_is_as_certain_as_its_seeds():
     differ = {0.0: (0.95, 0.96), 1.0: (0.92, 0.98), 3.0: (0.93, 0.94)}
     assert explorer.knees(differ) == (1, 0, 1), "with the first seed alone it falls at once"
     assert explorer.knees({0.0: (0.9, 0.9), 1.0: (0.95,)}) == (1, 1, 1), "a λ that was trained with one seed"
+    many = {0.0: (0.95,) * 30, 1.0: (0.92, 0.98) * 15, 3.0: (0.9,) * 30}
+    assert explorer.knees(many)[0] == 1, "thirty seeds have more redraws than anybody can count"
 
 
 def test_a_convolution_is_shown_kernel_by_kernel():
@@ -129,6 +131,8 @@ def test_a_convolution_is_shown_kernel_by_kernel():
     rows = [[0, 1, 4, 5, 8, 9], [2, 3, 6, 7, 10, 11], [12, 13, 16, 17, 20, 21], [14, 15, 18, 19, 22, 23]]
     assert layer_picture(mask, (2, 3, 2, 2)).tolist() == rows
     assert layer_picture(mask, (4, 6)).tolist() == np.arange(24).reshape(4, 6).tolist()
+    assert layer_picture(mask, (2, 4, 3)).tolist() == np.arange(24).reshape(2, 12).tolist(), "one-dimensional kernels"
+    assert layer_picture(mask, (2, 2, 2, 3)).tolist()[1] == [3, 4, 5, 9, 10, 11], "kernels that are no squares"
 
 
 @pytest.mark.slow
@@ -209,6 +213,18 @@ def test_the_page_gives_the_numbers_as_csv(tmp_path):
     parted = kept["lam"].isin([p.lam for p in SWEEP.points if p.parted])
     kept = kept[~parted | (kept["seed"] == 0)].groupby(["lam", "round"])["accuracy_threshold"].mean()
     assert np.allclose(table.set_index(["lam", "round"])["accuracy_threshold"], kept, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_multirun_with_an_adaptive_lam_can_be_explored(tmp_path, monkeypatch, tiny):
+    monkeypatch.chdir(tmp_path)
+    names = ("model", "width", "clients", "rounds", "local_epochs", "train_size")
+    settings = [f"{n}={getattr(tiny, n)}" for n in names]
+    assert main(["--multirun", "lam=0,9", "lam_schedule=server_loss", "regularizer=kl", "out=mine", *settings]) == 0
+    assert main(["explorer", "page.html", "sweep=mine"]) == 0
+    sweep = explorer.load_runs("mine")
+    assert (sweep.experiment.lam_schedule, sweep.experiment.regularizer) == ("server_loss", "kl")
+    assert train(0.0, sweep).accuracies == sweep.at(0.0).accuracies, "without what λ alone reads"
 
 
 @pytest.mark.slow

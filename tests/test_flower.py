@@ -116,9 +116,10 @@ def test_a_run_over_flower_is_the_run_in_one_process(tiny, settings):
     assert not (got.folder / "refused.csv").exists()
 
 
-def test_clients_that_lost_their_memory_begin_from_the_scalars_of_all_rounds(tiny):
+@pytest.mark.parametrize("algorithm", ["zeroth_order", "sign_sgd"])
+def test_clients_that_lost_their_memory_begin_from_all_rounds(tiny, algorithm):
     """A server that is started again has new nodes here; the run cannot go on without them in one process."""
-    there = tiny.replace(algorithm="zeroth_order", rounds=2)
+    there = tiny.replace(algorithm=algorithm, rounds=2)
     over_flower(there)
     with pytest.raises(RunError, match="on their machines"):
         run(there.replace(rounds=4))
@@ -260,6 +261,16 @@ def test_a_node_whose_client_is_taken_replaces_the_other_node_once_that_has_left
     everyone, asked = grid.get_node_ids(), []
     grid.get_node_ids = lambda: asked.append(1) or [n for n in everyone if len(asked) == 1 or n != everyone[3]]
     assert [row["cohort"] for row in serve(grid, tiny, SHORT).history] == [4, 4]
+
+
+@pytest.mark.parametrize("settings", [{"codec": "shared"}, {"algorithm": "sign_sgd"}])
+def test_a_node_that_takes_another_ones_client_over_is_sent_all(tiny, settings):
+    tiny = tiny.replace(rounds=4, model="conv2", width=0.3, **settings)
+    configs = [{"partition-id": k} for k in (0, 1, 2, 3, 3)]
+    grid = InProcessGrid(to_run_config(tiny, SHORT), configs)
+    everyone, asked = grid.get_node_ids(), []
+    grid.get_node_ids = lambda: asked.append(1) or [n for n in everyone if len(asked) <= 2 or n != everyone[3]]
+    assert [row["cohort"] for row in serve(grid, tiny, SHORT).history] == [4, 4, 4, 4]
 
 
 def test_a_node_that_left_and_came_back_is_asked_again(tiny):

@@ -129,6 +129,10 @@ def other(): return json
     assert [line.split("(")[0] for line in taken] == ["factor = 2", "def helper", "def answer"]
     assert grading.needed(node, "other")[0] == "import os, json"
     assert grading.needed(node, "broken") == []
+    again = "import numpy as np\nEPS = np.finfo(float).eps\ndef answer(x): return x + EPS"
+    cells = [nbformat.v4.new_code_cell(c) for c in ("import numpy as np", again)]
+    taken = grading.needed(nbformat.v4.new_notebook(cells=cells), "answer")
+    assert taken[:2] == ["import numpy as np", "EPS = np.finfo(float).eps"], "in the notebook's order, also said twice"
 
 
 @unix

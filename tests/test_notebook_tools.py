@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import shutil
 import signal
@@ -273,6 +274,11 @@ def test_results_are_a_dict_of_plain_numbers_and_text(tmp_path, shown):
     node.cells[1].outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "{'a': 1.5,\n 'b': 'c'}"})]
     nbformat.write(node, file)
     assert results_of(read(file)) == {"a": 1.5, "b": "c"}
+    node.cells[1].outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "{'a': nan, 'b': 2}"})]
+    nbformat.write(node, file)
+    found = results_of(read(file))
+    assert math.isnan(found.pop("a")), "a target that was not reached"
+    assert found == {"b": 2}
 
 
 @pytest.mark.parametrize("notebook", ALL, ids=lambda p: p.stem)

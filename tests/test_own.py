@@ -24,12 +24,14 @@ from fedsparse import (
     Federation,
     MaskedNetwork,
     MessageError,
+    RunError,
     SettingError,
     load_network,
     open_run,
     run,
 )  # fmt: skip
 from fedsparse.__main__ import main
+from fedsparse.algorithms.fedavg import first_weights
 from fedsparse.own.exported import plain_module, shrunk
 from fedsparse.own.weights import state_dict_in
 from fedsparse.wire.frame import CHECKSUM, HEADER, Kind, header_of, message_of
@@ -240,6 +242,9 @@ MINE = '''
 
     thirds = [list(range(k, 200, 4)) for k in range(4)]
 
+    def narrow(labels, experiment):
+        return np.array_split(np.arange(len(labels), dtype=np.uint8), experiment.clients)
+
     def overwriting(labels, experiment):
         labels[:] = 0
         return thirds
@@ -271,6 +276,25 @@ MINE = '''
     class Silent(FedPM):
         def aggregate(self, state, updates, min_updates=0):
             return None
+
+    class Measuring(FedPM):
+        def aggregate(self, state, updates, min_updates=0):
+            done = super().aggregate(state, updates, min_updates)
+            return done._replace(measures=done.measures | {"loss": np.float64(done.measures["loss"])})
+
+    class Remembering(FedPM):
+        def local_update(self, message, client):
+            client.memory["seen"] = np.ones(3)
+            return super().local_update(message, client)
+
+    class FirstHalf(FedPM):
+        def aggregate(self, state, updates, min_updates=0):
+            first = [update for update, _ in zip(updates, range(2))]
+            return super().aggregate(state, first, min_updates)
+
+        def local_update(self, message, client):
+            client.memory["rounds"] = client.memory.get("rounds", 0) + 1
+            return super().local_update(message, client)
 
     class Louder(FedPM):
         def parameters(self, state):
@@ -423,6 +447,8 @@ def test_what_cannot_be_masked_is_one_line(mine, tmp_path, capsys, model, words)
         ({"partition": "outside:twice"}, "each at most once among all clients"),
         ({"partition": "outside:broken"}, "failed: RuntimeError: no such luck"),
         ({"algorithm": "outside:broken"}, "failed: RuntimeError: no such luck"),
+        ({"algorithm": "../../outside:FedPM"}, "../../outside is no name of a module"),
+        ({"model": "outside:a/b"}, "'a/b' is no name in a module"),
         ({"init": "own"}, "its weights come from a file, weights=FILE"),
         ({"init": "own", "weights": "none.pt"}, "no such file; torch.save"),
         ({"weights": "none.pt"}, "weights=none.pt would have no effect"),
@@ -456,6 +482,33 @@ def test_what_fails_while_it_trains_is_named(small, given, words):
 def test_a_layer_that_is_not_used_has_no_gradient_in_either_engine(mine, small):
     fast, plain = (run(Experiment(model=mine.unused, engine=engine, **small)) for engine in ("fast", "plain"))
     assert fast.history.last["uplink_bytes"] == plain.history.last["uplink_bytes"]
+
+
+def test_indices_of_any_whole_type_are_indices(mine, small):
+    narrow = Federation(Experiment(partition=mine.narrow, **small))
+    assert narrow.clients.label_counts.sum() == len(narrow.clients.labels) == 200
+    first = Federation(Experiment(**small)).clients  # the same images in another order
+    assert torch.equal(narrow.clients.images.sum(0), first.images.sum(0)), "torch takes indices of 8 bits as a mask"
+
+
+def test_what_an_algorithm_of_ones_own_keeps_can_be_read_back(mine, small):
+    done = run(Experiment(algorithm=mine.Measuring, **small))
+    assert open_run(done.folder).history.last["loss"] == done.history.last["loss"]
+    with pytest.raises(RunError, match=r"a checkpoint cannot hold a numpy\.ndarray"):
+        run(Experiment(algorithm=mine.Remembering, **small))
+
+
+def test_every_client_trains_whatever_an_algorithm_reads(mine, small):
+    federation = Federation(Experiment(algorithm=mine.FirstHalf, **small))
+    assert federation.round()["cohort"] == 2
+    assert [client.memory["rounds"] for client in federation.clients] == [1] * 4
+
+
+def test_first_weights_of_a_transposed_convolution_are_scaled_by_what_an_output_reads(mine):
+    network = Federation(Experiment(model=mine.other, algorithm="fedavg", clients=4)).network
+    assert network.fan_in[0] == 1, "one input channel, 2 × 2 weights, spread with a stride of 2"
+    first = first_weights(network.layout, 0, network.fan_in)[: network.layout.sizes[0]]
+    assert 1 < np.abs(first).max() <= np.sqrt(6)
 
 
 def test_a_partition_may_be_a_list_and_does_not_change_the_labels(mine, small):

@@ -76,6 +76,23 @@ def test_by_round_draws_one_mean_or_one_line_per_seed():
     assert [text.get_text() for text in axes.figure.legends[0].get_texts()] == ["λ = 0", "λ = 0.5"]
 
 
+def test_a_line_has_its_own_look_in_every_panel_also_where_another_has_no_values():
+    rows = [{"round": r, "algorithm": a, "accuracy": 0.1 * r, "bpp_kl": np.nan if a == "fedavg" else 0.1}
+            for a in ("fedavg", "fedpm") for r in (1, 2)]  # fmt: skip
+    left, right = plots.by_round(pandas.DataFrame(rows), ("accuracy", "bpp_kl"), by="algorithm").axes
+    drawn = [[line.get_color() for line in axes.lines if len(line.get_xdata())] for axes in (left, right)]
+    assert drawn[1] == drawn[0][1:]
+
+
+def test_lines_look_different_from_each_other():
+    looks = [tuple(plots.style.look(i).values()) for i in range(49)]
+    assert len(set(looks)) == 49
+    rows = [{"panel": "", "line": f"{i}", "seed": 0, "round": r, "megabytes_up": r, "megabytes_down": r, "accuracy": 0.5}
+            for i in range(12) for r in (1, 2)]  # fmt: skip
+    (axes,) = plots.tradeoff(pandas.DataFrame(rows), accuracy="accuracy").axes
+    assert len({(line.get_color(), line.get_marker()) for line in axes.lines}) == 12
+
+
 def test_a_table_without_what_is_drawn_is_refused_in_one_line(tiny):
     table = tidy([run(tiny)])
     with pytest.raises(SettingError, match=r"it has no panel, line, megabytes_up, megabytes_down$"):

@@ -43,6 +43,21 @@ def test_a_study_leaves_one_table_and_one_figure(tmp_path, monkeypatch, capsys):
     assert "fed_mask" in capsys.readouterr().out
 
 
+def test_a_study_of_which_every_run_fails_leaves_its_table_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    kept = tmp_path / "data" / "results" / "tiny.csv"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("what was measured")
+    axes = ({"fedpm": {}, "fedavg": {"algorithm": "fedavg"}},)
+    monkeypatch.setitem(STUDIES, "tiny", Study("Does it work?", {"dataset": "nowhere"}, axes, seeds=1))
+    assert main(["study", "tiny", f"out={tmp_path / 'runs'}", f"data_root={tmp_path}"]) == 2
+    said = capsys.readouterr().err
+    assert "every run failed, and nothing was written; nowhere-conv2-fedpm" in said
+    assert "no " + str(tmp_path / "nowhere.npz") in said
+    assert said.count("\n") == 1
+    assert kept.read_text() == "what was measured"
+
+
 def test_rows_are_labelled_by_their_run_also_when_one_failed():
     table = pandas.DataFrame({"round": [1, 2, None, 1, 2, 3], "failed": [None, None, "why", None, None, None]})
     labels = [("a", "x"), ("a", "y"), ("b", "x")]

@@ -54,6 +54,8 @@ def test_a_summary_says_what_is_shipped_and_what_was_held_out(tiny):
         mean = sum(d.history.last[column] for d in done) / 2
         assert row[name] == pytest.approx(mean, abs=1e-4), name
     assert "validation" not in summary([made([0.5])])
+    shares = summary([made([0.5], validation=v) for v in (0.1, 0.3)])
+    assert shares["validation_setting"].tolist() == [0.1, 0.3], "the share, beside the accuracy on it"
 
 
 def test_the_best_is_the_best_on_the_same_task():
