@@ -15,7 +15,7 @@ from fedsparse import DataError, Federation, SettingError
 from fedsparse.__main__ import main
 from fedsparse.analysis import explorer, studies
 from fedsparse.analysis.explorer import command, page, view, widget
-from fedsparse.analysis.explorer.sweep import ACCURACIES, details, lam_of, layer_picture
+from fedsparse.analysis.explorer.sweep import ACCURACIES, details, lam_of, layer_picture, train
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "data" / "results"

@@ -12,11 +12,27 @@ import pytest
 import torch
 
 import fedsparse
-from fedsparse import Experiment, Federation, History, RunError, load_network, run
+from fedsparse import (
+    Architecture,
+    DataError,
+    Experiment,
+    Federation,
+    History,
+    MaskedNetwork,
+    RunError,
+    RunWarning,
+    SettingError,
+    data,
+    load_network,
+    run,
+)  # fmt: skip
+from fedsparse.algorithms import fedavg
 from fedsparse.evaluation import accuracy
+from fedsparse.experiment import MODELS
 from fedsparse.history import ACCURACIES, COLUMNS
 from fedsparse.run_folder import RunFolder
 from fedsparse.wire import masks
+from fedsparse.wire.network_file import FREE
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -365,6 +381,42 @@ def test_states_are_frozen_and_packed_as_numbers_and_arrays(tiny, algorithm):
     assert all(np.array_equal(again[name], value) for name, value in packed.items())
     with pytest.raises(dataclasses.FrozenInstanceError):
         state.round = 3
+
+
+def test_without_a_test_image_nothing_is_trained(tiny):
+    dataset = data.load_for(tiny)
+    bare = dataclasses.replace(dataset, x_test=dataset.x_test[:0], y_test=dataset.y_test[:0])
+    with pytest.raises(DataError, match="digits has no test image"):
+        Federation(tiny, bare)
+
+
+def test_weights_are_encoded_once_a_round(tiny, monkeypatch):
+    made = []
+    encode = fedavg.encode_weights
+    monkeypatch.setattr(fedavg, "encode_weights", lambda *a: made.append(1) or encode(*a))
+    federation = Federation(tiny.replace(algorithm="fedavg"))
+    federation.round()
+    federation.round()
+    assert len(made) == 2, "for four clients and the server itself"
+
+
+def test_a_run_that_nobody_answered_is_warned_of_also_when_it_is_finished(tiny):
+    for _ in range(2):
+        with pytest.warns(RunWarning, match="no client answered"):
+            run(tiny.replace(dropout=1.0))
+
+
+def test_an_unknown_model_is_no_network():
+    with pytest.raises(SettingError, match="no model 'conv5'; did you mean 'conv"):
+        MaskedNetwork(Architecture("conv5", 1.0, (3, 32, 32), 10))
+    largest = max(Architecture(name, 1.0, (3, 32, 32), 100).layout().n for name in MODELS)
+    assert largest <= FREE, "whatever its mask, its file can be read"
+
+
+def test_a_path_may_begin_with_the_users_folder(tiny, tmp_path, monkeypatch):
+    done = run(tiny)
+    monkeypatch.setenv("HOME", str(done.folder))
+    assert torch.equal(load_network("~/network.fsp").mask, done.network.mask)
 
 
 def test_a_device_that_is_not_there_is_refused(tiny, monkeypatch):

@@ -87,8 +87,8 @@ def test_a_line_has_its_own_look_in_every_panel_also_where_another_has_no_values
 def test_lines_look_different_from_each_other():
     looks = [tuple(plots.style.look(i).values()) for i in range(49)]
     assert len(set(looks)) == 49
-    rows = [{"panel": "", "line": f"{i}", "seed": 0, "round": r, "megabytes_up": r, "megabytes_down": r, "accuracy": 0.5}
-            for i in range(12) for r in (1, 2)]  # fmt: skip
+    one = {"panel": "", "seed": 0, "megabytes_up": 1, "megabytes_down": 1, "accuracy": 0.5}
+    rows = [one | {"line": f"{i}", "round": r} for i in range(12) for r in (1, 2)]
     (axes,) = plots.tradeoff(pandas.DataFrame(rows), accuracy="accuracy").axes
     assert len({(line.get_color(), line.get_marker()) for line in axes.lines}) == 12
 
