@@ -181,7 +181,8 @@ def run(
             more rounds already, or was made with other settings, other data of that name, or other images at a client.
 
     Warns:
-        RunWarning: no client answered, or the rate did not settle at `target_bpp`; the line is the run's `note`.
+        RunWarning: no client answered, or the rate did not settle at `target_bpp`; once, when the last round is done.
+            The line stays the run's `note`.
     """
     model = resolve("model", experiment.model) if is_own(experiment.model) else None
     with RunFolder(experiment) as folder:
@@ -193,7 +194,7 @@ def run(
             network = models.build(experiment.replace(device="cpu"), dataset.shape, dataset.classes) if own else None
             frozen = network.fingerprint() if network else saved.get("frozen")
             _check_same(folder, saved, dataset, clients, min_updates, frozen)
-            return _noted(Run(experiment, folder.path, History(saved["history"]), saved["versions"], model))
+            return Run(experiment, folder.path, History(saved["history"]), saved["versions"], model)
         keep_freed_memory()
         with named_if_it_fails(experiment):
             federation = Federation(experiment, dataset, client_backend, min_updates)
@@ -205,12 +206,9 @@ def run(
             _keep(federation, folder)
         _rounds(federation, folder, progress, after_round)
         federation.check_frozen()
-    return _noted(Run(experiment, folder.path, federation.history, federation.versions, model))
-
-
-def _noted(done: Run) -> Run:
+    done = Run(experiment, folder.path, federation.history, federation.versions, model)
     if done.note:
-        warnings.warn(done.note, RunWarning, stacklevel=3)
+        warnings.warn(done.note, RunWarning, stacklevel=2)
     return done
 
 

@@ -28,8 +28,6 @@ CHANNELS = {
     "conv6": [64, 64, 128, 128, 256, 256],
     "conv10": [64, 64, 128, 128, 256, 256, 512, 512, 1024, 1024],
 }
-
-
 MOST, PIXELS = 4096, 2**24
 """The largest side of an image or number of classes, and the most values of an image: what a file may ask for."""
 
@@ -68,10 +66,9 @@ class Architecture:
             raise SettingError(f"no model {self.model!r}{nearest(self.model, MODELS)}; there are {', '.join(MODELS)}")
         stages: list[tuple[str, tuple[int, ...]]] = []
         channels, height, width = self.shape
-        convs, kernel, dense = {
-            "mlp": ([], 0, [300, 100]),
-            "lenet": ([6, 16], 5, [120, 84]),
-        }.get(self.model, (CHANNELS.get(self.model, []), 3, [256, 256]))
+        others: dict[str, tuple[list[int], int, list[int]]]
+        others = {"mlp": ([], 0, [300, 100]), "lenet": ([6, 16], 5, [120, 84])}
+        convs, kernel, dense = others.get(self.model) or (CHANNELS[self.model], 3, [256, 256])
         pool_after = 1 if self.model == "lenet" else 2
         for i, base in enumerate(convs, start=1):
             out = self._scaled(base)

@@ -20,7 +20,6 @@ from fedsparse import (
     History,
     MaskedNetwork,
     RunError,
-    RunWarning,
     SettingError,
     data,
     load_network,
@@ -398,12 +397,6 @@ def test_weights_are_encoded_once_a_round(tiny, monkeypatch):
     federation.round()
     federation.round()
     assert len(made) == 2, "for four clients and the server itself"
-
-
-def test_a_run_that_nobody_answered_is_warned_of_also_when_it_is_finished(tiny):
-    for _ in range(2):
-        with pytest.warns(RunWarning, match="no client answered"):
-            run(tiny.replace(dropout=1.0))
 
 
 def test_an_unknown_model_is_no_network():

@@ -135,8 +135,7 @@ def layer_picture(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
 
 def details(federation: Federation) -> dict[str, Any]:
-    """Of a federation's current state: the histogram of θ, and the mask θ > ½ of the second layer as a picture, or of
-    the only one.
+    """Of a federation's current state: the histogram of θ, and the mask θ > ½ of the layer that is shown, as a picture.
 
     Raises:
         SettingError: its algorithm trains weights, so there is no θ.

@@ -170,9 +170,12 @@ def convergence(record: Record, scale: str, dataset: str) -> "pandas.DataFrame":
 
 def unplanned(record: Record) -> "pandas.DataFrame":
     """One row per run that the plan no longer has: what was tried and given up is reported too."""
+    import pandas
+
     plans = [planned(record, scale) for scale in SCALES]
     known = {run for plan in plans for run in zip(plan["key"], plan["rounds"], strict=True)}
-    runs = record.runs[[run not in known for run in zip(record.runs["key"], record.runs["rounds"], strict=True)]]
+    of_record = zip(record.runs["key"], record.runs["rounds"], strict=True)
+    runs = record.runs[pandas.Series([run not in known for run in of_record], record.runs.index, dtype=bool)]
     titles = [_given_up(row) for row in runs.to_dict("records")]
     return _table(runs.assign(run=titles, done=True), ["run", "seed", "key"]).drop(
         columns=["key", "seeds"], errors="ignore"

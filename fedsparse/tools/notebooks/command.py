@@ -37,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
         notebooks = [folder / f"{Path(line.words[0]).name.removesuffix('.ipynb')}.ipynb"]
     if "--in-place" in line.switches:
         if line.given or line.multirun:
-            raise SettingError("--in-place refreshes a notebook with its own defaults: it takes jobs alone")
+            raise SettingError("--in-place refreshes a notebook with its own defaults: it takes no parameters but jobs")
         return _refresh(notebooks, "--force" in line.switches, jobs)
     if "--force" in line.switches:
         raise SettingError("--force belongs to --in-place")
