@@ -12,7 +12,7 @@ import numpy as np
 
 from fedsparse.entropy import layer_entropy, mask_entropy
 from fedsparse.errors import MessageError, TooFewUpdates
-from fedsparse.theta import Votes
+from fedsparse.theta import Votes, add_votes
 from fedsparse.wire import shared_randomness
 from fedsparse.wire.masks import MaskBroadcast, Report, decode_mask, mask_body
 
@@ -119,7 +119,7 @@ class MaskAggregator:
         self.weights[client] = report.samples if self.weighted else 1
         if self.seed is not None:
             self.choices[client] = shared_randomness.choice_of(mask_body(update), len(mask))
-        np.add(self.ones, self.weights[client], out=self.ones, where=mask.astype(bool))
+        add_votes(self.ones, mask, self.weights[client])
         self.measures[client] = self._measure(mask, report)
 
     def merge(self, other: "MaskAggregator") -> None:
@@ -141,7 +141,7 @@ class MaskAggregator:
     def _measure(self, mask: np.ndarray, report: Report) -> dict[str, float]:
         return {
             "loss": report.loss,
-            "density": float(np.mean(mask)),
+            "density": np.count_nonzero(mask) / len(mask),
             "bpp_entropy": mask_entropy(mask),
             "bpp_layer": layer_entropy(mask, self.broadcast.layout.sizes),
             "bpp_kl": report.kl,

@@ -27,13 +27,13 @@ def mask_entropy(mask: np.ndarray) -> float:
     The published FedPM code moves every bit to 0.01 or 0.99 first, and so never reports less than 0.081; here the bits
     are taken as they are sent.
     """
-    return float(binary_entropy(np.mean(mask)))
+    return float(binary_entropy(np.count_nonzero(mask) / len(mask)))
 
 
 def layer_entropy(mask: np.ndarray, sizes: Sequence[int]) -> float:
     """Entropy in bpp with one frequency of ones per layer; `sizes` are the layers' entries, adding up to len(mask)."""
     parts = np.split(mask, np.cumsum(sizes)[:-1])
-    return float(sum(len(part) * binary_entropy(np.mean(part)) for part in parts) / len(mask))
+    return float(sum(len(part) * binary_entropy(np.count_nonzero(part) / len(part)) for part in parts) / len(mask))
 
 
 def context_entropy(mask: np.ndarray, contexts: np.ndarray) -> float:

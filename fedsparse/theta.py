@@ -32,6 +32,11 @@ class Theta:
         return zlib.crc32(self.levels.tobytes(), self.max_level)
 
 
+def add_votes(ones: np.ndarray, mask: np.ndarray, weight: int) -> None:
+    """ones += weight · mask, (n,) int64 and uint8: whole sums, several times as fast as adding where a mask is one."""
+    np.add(ones, mask if weight == 1 else mask * np.int64(weight), out=ones)
+
+
 @dataclass(frozen=True)
 class Votes:
     """How many masks had a one at each parameter: Σ w·m of `total` = Σ w, over the masks since the last reset."""

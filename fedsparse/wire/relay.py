@@ -25,7 +25,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 
 from fedsparse.errors import MessageError
-from fedsparse.theta import Theta, Votes
+from fedsparse.theta import Theta, Votes, add_votes
 from fedsparse.wire import shared_randomness
 from fedsparse.wire.frame import Kind, check_same, message_of, open_message, unpack
 from fedsparse.wire.masks import MaskBroadcast, decode_theta, encode_theta
@@ -130,8 +130,7 @@ def votes_after(theta: Theta, record: Record, seed: int) -> Votes:
         if not mask.weight:
             raise MessageError(f"a relayed mask of client {mask.client} without weight")
         key = shared_randomness.Key(seed, record.round, mask.client)
-        chosen = shared_randomness.draw(mask.choice, probabilities, key)
-        np.add(ones, mask.weight, out=ones, where=chosen.astype(bool))
+        add_votes(ones, shared_randomness.draw(mask.choice, probabilities, key), mask.weight)
     return Votes.of(ones, [mask.weight for mask in record.masks])
 
 
