@@ -19,7 +19,7 @@ from fedsparse.wire.masks import MaskBroadcast, Report
 
 # Codec, levels of θ above 0 (10 clients; or so many that θ is rounded to 1/255), and a and b of the Beta law of θ.
 CASES = {
-    "packed, any θ": ("packed", 255, 1.0, 1.0),
+    "packed, θ of 256 levels": ("packed", 255, 1.0, 1.0),
     "coded, vote of 10, uniform": ("context", 10, 1.0, 1.0),
     "coded, vote of 10, mostly certain": ("context", 10, 0.1, 0.1),
     "coded, vote of thousands, mostly certain": ("context", 255, 0.1, 0.1),
