@@ -48,7 +48,7 @@ class Experiment:
         high=1)
     partition: str = setting(
         "iid",
-        "how training images are dealt: iid, whole classes, a Dirichlet draw per class, or shards sorted by class",
+        "how training images are dealt: iid, so many classes to a client, a Dirichlet draw per class, or sorted shards",
         choices=("iid", "classes", "dirichlet", "shards"), own=True)
     classes_per_client: int = setting(
         2, "classes of a client, exactly (partition=classes), or its shards (partition=shards)", low=1, high=100_000,
@@ -76,7 +76,7 @@ class Experiment:
     server_lr: float = setting(
         0.002, "how far a majority vote moves a weight", low=1e-9, high=1000, only={"algorithm": ("sign_sgd",)})
     bits: int = setting(
-        1, "bits per weight that an update is quantized to", low=1, high=2, only={"algorithm": ("qsgd", "eden")})
+        1, "bits per weight of an update, once it is coded", low=1, high=2, only={"algorithm": ("qsgd", "eden")})
     perturbations: int = setting(
         10, "directions that a local step measures", low=1, high=10_000, only={"algorithm": ("zeroth_order",)})
     down_bits: int = setting(
@@ -104,7 +104,7 @@ class Experiment:
     scores: str = setting(
         "half", "first θ: ½ everywhere, or σ of a standard normal", choices=("half", "normal"), only=FEDPM)
     aggregation: str = setting(
-        "mean", "θ from the masks: their mean, their mean weighted by samples, or the mode of a Beta posterior",
+        "mean", "of masks or updates: mean, mean weighted by samples, or (masks) the mode of a Beta posterior",
         choices=("mean", "weighted", "beta"))
     prior_reset: int = setting(
         1, "rounds between resets of the Beta prior (aggregation=beta)", low=1, high=100_000,
@@ -151,7 +151,9 @@ class Experiment:
         if self.target_bpp and self.codec == "packed":
             raise SettingError("target_bpp needs codec=context or shared: packed masks take 1 bpp whatever λ is")
         if 0 < self.clip < 1e-6:
-            raise SettingError(f"clip={self.clip:g} is 0 in float32: take 0, or at least 1e-06")
+            raise SettingError(
+                f"clip={self.clip:g}: 1 − clip has to stay below 1 in float32: take 0, or at least 1e-06"
+            )
         if self.algorithm in ("top_mask", "fed_mask") and not self.clip:
             raise SettingError(f"clip=0 with algorithm={self.algorithm}: a mask may keep a weight that θ = 0 excludes")
         if self.codec == "shared" and (self.algorithm != "fedpm" or not self.clip):

@@ -30,7 +30,7 @@ from fedsparse.experiment import SETTINGS, schema_table
         ({"dataset": 3}, ["dataset=3", "text"]),
         ({"clients": 3, "cohort": 4}, ["cohort=4", "clients (3)"]),
         ({"clip": 0, "lam": 1, "regularizer": "kl"}, ["clip > 0"]),
-        ({"clip": 1e-9}, ["clip=1e-09 is 0 in float32", "at least 1e-06"]),
+        ({"clip": 1e-9}, ["clip=1e-09", "below 1 in float32", "at least 1e-06"]),
         ({"clip": 0, "target_bpp": 0.3, "regularizer": "entropy"}, ["clip > 0"]),
         ({"target_bpp": 0.3, "codec": "packed"}, ["codec=context", "1 bpp"]),
         ({"partition": "shards", "size_skew": 1}, ["size_skew=1", "no effect", "iid or classes, not to shards"]),

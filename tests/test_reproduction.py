@@ -441,7 +441,7 @@ def test_learning_rates_are_chosen_by_the_shipped_network_on_validation_images(t
     on_test = [(e, v | {"accuracy_threshold": 0.1}) for e, v in rows]
     assert tuned_rates("small", made_up(tmp_path / "test", on_test)) == RATES, "test images have no say"
     assert set(tuned_rates("small", made_up(tmp_path / "begun", rows[:-1]))) == set(RIVALS) - {[*RIVALS][-1]}
-    assert "SignSGD, majority vote `server_lr=0.001`" in page.page(record)
+    assert "SignSGD, majority vote (`algorithm=sign_sgd`, `server_lr=0.001`)" in page.page(record)
 
 
 def test_every_method_has_a_name_of_its_own():

@@ -34,19 +34,19 @@ def storable(value: Any) -> Any:
     """What a checkpoint holds, with Python's numbers in place of NumPy's, so that it can be read back.
 
     Raises:
-        RunError: something in it is no tensor, number, text, dict or list.
+        RunError: something in it is no tensor, number, text, dict, list or tuple.
     """
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, dict):
         return {storable(key): storable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [storable(item) for item in value]
+    if type(value) in (list, tuple):
+        return type(value)(map(storable, value))
     if value is None or isinstance(value, torch.Tensor | bool | int | float | str | bytes):
         return value
     raise RunError(
         f"a checkpoint cannot hold a {type(value).__module__}.{type(value).__name__}: what an algorithm's state and "
-        "clients' memory have are tensors, numbers and text, and dicts and lists of them"
+        "clients' memory have are tensors, numbers and text, and dicts, lists and tuples of them"
     )
 
 

@@ -19,6 +19,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedsparse import algorithms, data, models
+from fedsparse.algorithms.state import storable
 from fedsparse.client import Client
 from fedsparse.errors import DataError, FedsparseError, MessageError, SettingError
 from fedsparse.experiment import Experiment
@@ -138,5 +139,5 @@ def _load_memory(context: Context) -> dict:
 def _save_memory(context: Context, memory: dict) -> None:
     if memory:
         buffer = io.BytesIO()
-        torch.save(memory, buffer)
+        torch.save(storable(memory), buffer)
         context.state[RECORD] = ConfigRecord({"memory": buffer.getvalue()})

@@ -19,7 +19,7 @@ def load_file(file: Path, classes: int) -> Dataset:
         DataError: no such file, or one that does not hold what it should.
     """
     file = Path(os.path.expanduser(file))
-    if not file.exists():
+    if not os.path.exists(file):  # Path's own raises where it may not look
         raise DataError(f"no {file}: it must hold {', '.join(TRAINING)}")
     x, y = map(torch.from_numpy, checked(file.stem, classes, *npz(file, TRAINING)))
     return Dataset(file.stem, x, y, x[:0], y[:0], classes, f"{file.stem} from {file.name}")

@@ -12,7 +12,7 @@ A message is a header (`frame.py`) and a payload, in one of three codecs:
 
 A decoder accepts exactly what an encoder makes: it checks the header before it allocates, and having decoded it encodes
 again and compares. For range-coded masks, which a server decodes for every client, that would be too slow: it checks
-their frequencies, and that no more than a word is left over.
+their frequencies, and leaves the end of the coded words open, the last one and one more.
 """
 
 import struct
@@ -157,7 +157,8 @@ def decode_mask(message: bytes, broadcast: MaskBroadcast, seed: int | None = Non
     """The mask, uint8 of shape (n,), and the report in a message of `encode_mask`; of `encode_sample`, given its seed.
 
     Raises:
-        MessageError: anything that these would not have made for this very broadcast.
+        MessageError: anything that these would not have made for this very broadcast, the end of range-coded words
+            apart (`range_decode`).
     """
     header, payload = open_message(message, Kind.MASK, broadcast.layout)
     if header.round != broadcast.round:

@@ -26,8 +26,8 @@ from fedsparse.wire.masks import decode_network, encode_network, network_descrip
 from fedsparse.wire.weights import decode_weight_network, encode_weight_network
 
 FREE, DENSEST = 2**25, 2**12
-"""Parameters that any file may claim, more than the package's largest network has, and those beside them for each byte
-of it: what a reader may have to allocate is bounded before anything is. (Masks of 0.002 bits per parameter pass.)"""
+"""Parameters that any file may claim, more than the package's largest has at width 1, and those beside them for each
+byte of it: what a reader may have to allocate is bounded before anything is. Masks of 0.002 bits per parameter pass."""
 
 
 class TrainedNetwork(nn.Module):

@@ -16,16 +16,16 @@ import pandas
 
 from fedsparse.analysis.processes import in_processes, one_thread
 from fedsparse.analysis.sweeps import interval, parted
+from fedsparse.analysis.tables import NETWORKS
 from fedsparse.errors import DataError, SettingError
-from fedsparse.experiment import SETTINGS, Experiment
+from fedsparse.experiment import SETTINGS, Experiment, without_effect
 from fedsparse.federation import Federation
 from fedsparse.history import COLUMNS
 from fedsparse.models import Layout
 from fedsparse.run_folder import read_checkpoint, write_whole
 from fedsparse.runs import Run
 
-ACCURACIES = {"accuracy": "sampled", "accuracy_threshold": "threshold", "accuracy_expected": "expected"}
-"""Columns of the history, and what is evaluated: sampled masks; the mask θ > ½, which is the file; θ ⊙ w, no mask."""
+ACCURACIES = {column: network for network, column in NETWORKS.items()}
 RATES = {"bpp_entropy": "entropy", "bpp_uplink": "uplink", "bpp_downlink": "downlink", "bpp_kl": "KL"}
 """Columns of the history, in bits per parameter, and their names on the page."""
 WAYS = {"megabytes_up": "up", "megabytes_down": "down"}
@@ -46,7 +46,7 @@ class Point:
     thetas: tuple[tuple[int, ...], ...]
     """After each round, or after the last alone: number of weights in each bin of the histogram of θ, first seed."""
     mask: np.ndarray = field(compare=False)
-    """(rows, columns) uint8: the mask θ > ½ of the second layer, first seed only."""
+    """(rows, columns) uint8: the mask θ > ½ of the layer that is shown, first seed only."""
 
     @classmethod
     def of(cls, lam: float, rows: pandas.DataFrame, details: dict[str, Any]) -> "Point":
@@ -98,7 +98,7 @@ class Sweep:
     points: tuple[Point, ...]
     made_from: str
     experiment: Experiment
-    """The settings that all points share, with the largest λ."""
+    """The settings that all points share, with the largest λ and the first seed."""
     shown: str
     """What the picture of a mask shows, in words."""
 
@@ -128,8 +128,7 @@ def layer_picture(mask: np.ndarray, shape: Sequence[int]) -> np.ndarray:
 
     Kernels of one dimension lie side by side; of those of three, the first two are one below the other.
     """
-    out, inputs, *kernel = (*shape, 1)[: max(2, len(shape))]
-    width = kernel[-1] if kernel else 1
+    out, inputs, *_, width = shape if len(shape) > 2 else (*shape, 1, 1)
     weights = mask[: math.prod(shape)].reshape(out, inputs, -1, width)
     return weights.transpose(0, 2, 1, 3).reshape(-1, inputs * width)
 
@@ -198,13 +197,13 @@ def _first(runs: Sequence[Run]) -> list[Run]:
 
 def _histograms(experiment: Experiment) -> list[list[int]]:
     """That of θ after each round of a run."""
+    found: list[list[int]] = []
     with one_thread():
         federation = Federation(experiment.replace(evaluate_every=experiment.rounds))
-        found: list[list[int]] = []
         for _ in range(experiment.rounds):
             federation.round()
             found += details(federation)["theta"]
-        return found
+    return found
 
 
 def load(name: str = "lambda-digits", folder: str | Path = "data/results", data_root: str = "data") -> Sweep:
@@ -232,14 +231,15 @@ def column_of(setting: str) -> str:
 
 def experiment_of(rows: pandas.DataFrame, data_root: str) -> Experiment:
     """The settings that all runs of a table share."""
-    row = rows.sort_values("lam").iloc[-1].dropna().to_dict()  # some settings say nothing where λ is 0
+    largest = rows[rows["lam"] == rows["lam"].max()].sort_values("seed")  # where λ is 0, some settings say nothing
+    row = largest.iloc[0].dropna().to_dict()
     settings = {n: row[column_of(n)] for n in SETTINGS if column_of(n) in row}
     return Experiment.of(settings | {"data_root": data_root})
 
 
 def with_lam(experiment: Experiment, lam: float) -> Experiment:
-    """The same with another λ; at 0 without the settings that λ alone reads."""
-    void = {} if lam else {n: f.default for n, f in SETTINGS.items() if f.metadata["only_if_lam"]}
+    """The same with another λ, without the settings that it makes void."""
+    void = {name: SETTINGS[name].default for name in without_effect(experiment.settings | {"lam": lam})}
     return experiment.replace(lam=lam, **void)
 
 

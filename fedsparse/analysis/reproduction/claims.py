@@ -22,6 +22,7 @@ from fedsparse.analysis.reproduction.plan import (
     Choices,
     planned,
     schedule,
+    tuned_rates,
 )
 from fedsparse.analysis.reproduction.record import Record
 from fedsparse.analysis.reproduction.rivals import PAPERS
@@ -62,6 +63,8 @@ class Claim(NamedTuple):
         if not any(of == part and dataset in ("", name) for of, name, *_ in plan):
             return Verdict("not run", "not in the plan of this scale")
         todo = f"`scale={scale} part={part}{f' dataset={dataset}' * bool(dataset)}`"
+        if part == "baselines" and len(tuned_rates(scale, record)) < len(SCALES[scale].rivals):
+            todo = f"`scale={scale} part=tuning`, then {todo}"
         return self.judge(record, scale) or Verdict("not run", todo)
 
 

@@ -52,13 +52,13 @@ def main(argv: Sequence[str]) -> int:
         found = members(part, scale, choices(scale, record))
         return [e.replace(**places) for e in found if dataset in (ALL, e.dataset)]
 
-    if not any(runs(part) for part in parts):
-        chosen = {name: text for name, text in (("part", part), ("dataset", dataset)) if text != ALL}
-        what = " ".join(f"{name}={text}" for name, text in ({"scale": scale} | chosen).items())
-        raise SettingError(f"no run of {what} is planned, or not yet: --list says what there is, and what comes first")
     if "--list" in line.switches:
         print(listing(scale, {part: runs(part) for part in parts}, record))
         return 0
+    if not line.switches and not any(runs(part) for part in parts):
+        chosen = {name: text for name, text in (("part", part), ("dataset", dataset)) if text != ALL}
+        what = " ".join(f"{name}={text}" for name, text in ({"scale": scale} | chosen).items())
+        raise SettingError(f"no run of {what} is planned, or not yet: --list says what comes first")
     from fedsparse.analysis.reproduction.page import write  # only now, since it draws
 
     failed: dict[str, list[str]] = {}

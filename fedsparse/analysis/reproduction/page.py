@@ -96,7 +96,8 @@ def _scale(record: Record, scale: str) -> Iterator[str]:
     chosen = [fill(f"chosen: {name}", lam=lam, grid=grid) for name, lam in lams.items()] or [
         fill("chosen: none", grid=grid)
     ]
-    rates = "; ".join(f"{name} `{RIVALS[name].rate}={rate:g}`" for name, rate in of_record.rates.items())
+    settings = {name: RIVALS[name].settings | {RIVALS[name].rate: rate} for name, rate in of_record.rates.items()}
+    rates = "; ".join(f"{name} ({', '.join(f'`{k}={v}`' for k, v in s.items())})" for name, s in settings.items())
     chosen += [fill("tuned", rates=rates) if rates else fill("tuned: none")]
     yield fill("scale", title=SCALE_TITLES[scale], scale=scale, chosen=" ".join(chosen), **slots)
     for dataset in size.by_dataset:

@@ -34,7 +34,7 @@ FRAME = f'<iframe class="explorer" src="../{EXPLORER}" title="The λ explorer"><
 
 
 def build(root: Path, to: Path, teachers: bool = False) -> Path:
-    """Build the site, the students' edition or the teachers', in a folder that is made anew; returns its first page.
+    """Build the site, the students' edition or the teachers', and return its first page. What was in `to` goes.
 
     Raises:
         RunError: Sphinx is not installed or warns; the error repeats its message. Or `to` holds something that is no
@@ -55,8 +55,9 @@ def build(root: Path, to: Path, teachers: bool = False) -> Path:
                 page = page.replace(old, new)
             file.write_text(page, encoding="utf-8")
         shutil.copy(root / "figures" / EXPLORER, made)
-        shutil.rmtree(to, ignore_errors=True)  # a page of the other edition would stay
-        shutil.copytree(made, to)
+        for there in to.glob("[!.]*"):  # a page of the other edition would stay; what is hidden is another's
+            shutil.rmtree(there) if there.is_dir() else there.unlink()
+        shutil.copytree(made, to, dirs_exist_ok=True)
     return to / "index.html"
 
 
