@@ -215,11 +215,16 @@ def test_the_page_gives_the_numbers_as_csv(tmp_path):
     assert np.allclose(table.set_index(["lam", "round"])["accuracy_threshold"], kept, atol=1e-6)
 
 
+def as_arguments(tiny):
+    """The tiny experiment for the command line."""
+    names = ("model", "width", "clients", "rounds", "local_epochs", "train_size")
+    return [f"{n}={getattr(tiny, n)}" for n in names]
+
+
 @pytest.mark.slow
 def test_a_multirun_with_an_adaptive_lam_can_be_explored(tmp_path, monkeypatch, tiny):
     monkeypatch.chdir(tmp_path)
-    names = ("model", "width", "clients", "rounds", "local_epochs", "train_size")
-    settings = [f"{n}={getattr(tiny, n)}" for n in names]
+    settings = as_arguments(tiny)
     assert main(["--multirun", "lam=0,9", "lam_schedule=server_loss", "regularizer=kl", "out=mine", *settings]) == 0
     assert main(["explorer", "page.html", "sweep=mine"]) == 0
     sweep = explorer.load_runs("mine")
@@ -230,8 +235,7 @@ def test_a_multirun_with_an_adaptive_lam_can_be_explored(tmp_path, monkeypatch, 
 @pytest.mark.slow
 def test_a_multirun_of_ones_own_can_be_explored(tmp_path, monkeypatch, capsys, tiny):
     monkeypatch.chdir(tmp_path)
-    names = ("model", "width", "clients", "rounds", "local_epochs", "train_size")
-    settings = [f"{n}={getattr(tiny, n)}" for n in names]
+    settings = as_arguments(tiny)
     assert main(["--multirun", "lam=0,9", "seed=1,2", "out=mine", *settings]) == 0
     assert main(["explorer", "page.html", "sweep=mine"]) == 0
     (table,) = Path("mine").glob("sweep-*.csv")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fedsparse.errors import RunError
 from fedsparse.tools.course.copies import LICENSES, write_student
-from fedsparse.tools.course.site import build
+from fedsparse.tools.course.site import build, check_ours
 
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 INSTALL = """#!/bin/sh
@@ -56,8 +56,7 @@ def pack(root: Path, to: Path, wheels: bool = True, cpu: bool = False) -> Path:
     Raises:
         RunError: a wheel or the site could not be built, or `to` holds something that is no bundle.
     """
-    if to.exists() and any(to.iterdir()) and not (to / "install.sh").exists():
-        raise RunError(f"{to} is there and is no bundle: name another folder")
+    check_ours(to, "install.sh", "bundle")
     shutil.rmtree(to, ignore_errors=True)
     to.mkdir(parents=True)
     data = write_student(root, to / "student") / "data"

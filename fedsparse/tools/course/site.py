@@ -40,8 +40,7 @@ def build(root: Path, to: Path, teachers: bool = False) -> Path:
         RunError: Sphinx is not installed or warns; the error repeats its message. Or `to` holds something that is no
             site.
     """
-    if to.exists() and any(to.iterdir()) and not (to / "objects.inv").exists():
-        raise RunError(f"{to} is there and is no site: name another folder")
+    check_ours(to, "objects.inv", "site")
     with tempfile.TemporaryDirectory() as folder:  # what Sphinx and MyST-NB leave inside and beside a site stays in it
         source, doctrees, made = (Path(folder, name) for name in ("source", "doctrees", "site"))
         write_source(root, source, teachers)
@@ -59,6 +58,12 @@ def build(root: Path, to: Path, teachers: bool = False) -> Path:
             shutil.rmtree(there) if there.is_dir() else there.unlink()
         shutil.copytree(made, to, dirs_exist_ok=True)
     return to / "index.html"
+
+
+def check_ours(to: Path, mark: str, what: str) -> None:
+    """Raises `RunError` if a folder that will be made anew holds something that we did not make: it lacks our file."""
+    if to.exists() and any(to.iterdir()) and not (to / mark).exists():
+        raise RunError(f"{to} is there and is no {what}: name another folder")
 
 
 def modules(root: Path, layer: str) -> list[str]:
