@@ -4,7 +4,7 @@ All sums are of whole numbers, so the result does not depend on the order in whi
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -48,6 +48,14 @@ class Aggregator(Protocol):
 
 
 A = TypeVar("A", bound=Aggregator)
+
+
+def check_sender(report: Report, client: int, counted: Container[int], round: int) -> None:
+    """Raises `MessageError` if an update says that it is another client's, or its client has been counted already."""
+    if report.client != client:
+        raise MessageError(f"an update from client {client} says that it is client {report.client}'s")
+    if client in counted:
+        raise MessageError(f"client {client} has already answered in round {round}")
 
 
 def collect(
@@ -108,14 +116,10 @@ class MaskAggregator:
         """Count one client's mask.
 
         Raises:
-            MessageError: the bytes are not a mask for this round's θ, or say that they are another client's, or this
-                client has been counted already. The aggregator is then as it was before.
+            MessageError: no mask for this round's θ, or as `check_sender`; the aggregator is then as it was before.
         """
         mask, report = decode_mask(update, self.broadcast, self.seed)
-        if report.client != client:
-            raise MessageError(f"an update from client {client} says that it is client {report.client}'s")
-        if client in self.weights:
-            raise MessageError(f"client {client} has already answered in round {self.broadcast.round}")
+        check_sender(report, client, self.weights, self.broadcast.round)
         self.weights[client] = report.samples if self.weighted else 1
         if self.seed is not None:
             self.choices[client] = shared_randomness.choice_of(mask_body(update), len(mask))
@@ -153,7 +157,3 @@ class MaskAggregator:
             return self.previous or Votes.of_theta(self.broadcast.theta)
         votes = Votes.of(self.ones, self.weights.values())
         return votes + self.previous if self.previous else votes
-
-    def means(self) -> dict[str, float]:
-        """Mean over the masks of what was measured on each."""
-        return means(self.measures)

@@ -19,6 +19,7 @@ from flwr.app import ConfigRecord, Message, RecordDict
 from google.protobuf.message import DecodeError as ProtobufError
 
 from fedsparse import DataError, Experiment, Federation, History, MessageError, Run, RunError, SettingError, data, run
+from fedsparse.algorithms.fedpm import FedPM
 from fedsparse.flower import client_app
 from fedsparse.flower.client_app import RECORD, payload_of
 from fedsparse.flower.nodes import Nodes
@@ -128,6 +129,25 @@ def test_clients_that_lost_their_memory_begin_from_all_rounds(tiny, algorithm):
     assert not (got.folder / "refused.csv").exists()
     down = [row["downlink_bytes"] for row in got.history], [row["downlink_bytes"] for row in here.history]
     assert [a > b for a, b in zip(*down, strict=True)] == [False, False, True, False]
+
+
+@pytest.mark.parametrize("remembers", [False, True])
+def test_nodes_themselves_say_whether_a_run_can_go_on_without_them(tiny, remembers, monkeypatch):
+    """Also with an algorithm of which the server does not know that its clients remember."""
+
+    def with_memory(self, message, client, original=FedPM.local_update):
+        client.memory["rounds"] = client.memory.get("rounds", 0) + 1
+        return original(self, message, client)
+
+    there = tiny.replace(rounds=1)
+    if remembers:
+        monkeypatch.setattr(FedPM, "local_update", with_memory)
+    over_flower(there)
+    if remembers:
+        with pytest.raises(RunError, match="on their machines"):
+            run(there.replace(rounds=2))
+    else:
+        assert_same(run(there.replace(rounds=2)), run(elsewhere(tiny, "here").replace(rounds=2)))
 
 
 def test_nodes_in_any_order_give_the_same_run(tiny):

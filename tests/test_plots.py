@@ -289,6 +289,7 @@ def test_a_frontier_shows_the_runs_that_have_learned_and_names_those_that_have_n
     figure = plots.frontier(pandas.DataFrame(rows), ("accuracy",))
     (axes,) = figure.axes
     assert axes.get_ylim()[0] == pytest.approx(0.9), "no room is spent on what has not learned"
+    assert axes.get_ylim()[1] == pytest.approx(0.964 + 0.1 * 0.064), "nor on what none has reached"
     assert sum(len(dots.get_offsets()) for dots in axes.collections) == 15, "one dot per run above that"
     (_, one, _, _) = axes.lines
     assert [one.get_xdata(), one.get_ydata()] == [pytest.approx([0.402]), pytest.approx([0.952])], "the mean"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fedsparse.aggregation import Aggregated, collect, means
+from fedsparse.aggregation import Aggregated, check_sender, collect, means
 from fedsparse.algorithms.coded_downlink import CodedDownlink, PublicModel, QuantizedSteps
 from fedsparse.algorithms.state import State
 from fedsparse.client import Client, train_locally
@@ -81,14 +81,11 @@ class UpdateSum:
                 before.
         """
         update, report = self.decode(message, self.broadcast)
-        if report.client != client:
-            raise MessageError(f"an update from client {client} says that it is client {report.client}'s")
+        check_sender(report, client, self.weights, self.broadcast.round)
         self.count(update, report)
 
     def count(self, update: np.ndarray, report: Report) -> None:
-        """Add an update that is decoded; raises as `add`."""
-        if report.client in self.weights:
-            raise MessageError(f"client {report.client} has already answered in round {self.broadcast.round}")
+        """Add an update that is decoded. Raises `MessageError` if the samples exceed four million."""
         weight = report.samples if self.weighted else 1
         if sum(self.weights.values()) + weight > self.MAX_WEIGHT:
             raise MessageError(f"{report.samples} samples at client {report.client}: {self.MAX_WEIGHT} in all at most")
@@ -123,6 +120,23 @@ class WeightsState(State):
         return cls(packed["round"], packed["weights"], public)
 
 
+def train_weights(
+    network: MaskedNetwork, experiment: Experiment, weights: np.ndarray, client: Client, round: int
+) -> tuple[np.ndarray, Report]:
+    """The update Δ = w' − w, (n,) float32, of a client that begins a round from weights w, and its report.
+
+    Raises:
+        RunError: the loss or the weights are no longer finite numbers.
+    """
+    before = torch.from_numpy(weights).to(client.images.device)
+
+    def logits(values: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        return network.forward_with_weights(images, values)
+
+    after, loss = train_locally(before, logits, client, experiment, round, experiment.weight_lr)
+    return (after - before).cpu().numpy(), Report(client.index, len(client.labels), loss, kl=0.0)
+
+
 class FedAvg:
     """The five functions of FedAvg. Others send the update in other words: `compress` and `decompress`."""
 
@@ -149,18 +163,8 @@ class FedAvg:
         """Train the weights; what is sent is how far they went."""
         coded = self.experiment.down_bits
         broadcast = self.downlink.receive(message, client) if coded else decode_weights(message, self.layout)
-        update, report = self.train(broadcast.values, client, broadcast.round)
+        update, report = train_weights(self.network, self.experiment, broadcast.values, client, broadcast.round)
         return self.compress(update, report, broadcast)
-
-    def train(self, weights: np.ndarray, client: Client, round: int) -> tuple[np.ndarray, Report]:
-        """The update Δ, (n,) float32, of a client that begins from these weights."""
-        before, e = torch.from_numpy(weights).to(client.images.device), self.experiment
-
-        def logits(values: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-            return self.network.forward_with_weights(images, values)
-
-        after, loss = train_locally(before, logits, client, e, round, e.weight_lr)
-        return (after - before).cpu().numpy(), Report(client.index, len(client.labels), loss, kl=0.0)
 
     def aggregate(self, state: WeightsState, updates: Iterable[tuple[int, bytes]], min_updates: int = 0) -> Aggregated:
         """w + the mean of the updates; with `aggregation=weighted`, weighted by samples, as McMahan et al. do."""

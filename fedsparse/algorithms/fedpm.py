@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fedsparse.aggregation import Aggregated, MaskAggregator, collect
+from fedsparse.aggregation import Aggregated, MaskAggregator, collect, means
 from fedsparse.algorithms.lambda_schedule import next_lam
 from fedsparse.algorithms.state import State
 from fedsparse.client import Client, sample_upload, train
@@ -113,7 +113,7 @@ class FedPM:
         empty = partial(MaskAggregator, broadcast, self.shared_seed, e.aggregation == "weighted", previous)
         masks, uplink, rejected = collect(updates, empty, min_updates)
         rate = mean_bpp(uplink.values(), self.layout.n)
-        measures = {**masks.means(), "lam_used": broadcast.theta.lam}
+        measures = {**means(masks.measures), "lam_used": broadcast.theta.lam}
         lam, factor = next_lam(e, state.lam, rate, state.rate, state.learned), state.learned
         if e.lam_schedule == "server_loss" and uplink:
             loss = torch.tensor(measures["loss"], dtype=torch.float64)

@@ -18,7 +18,7 @@ import numpy as np
 
 from fedsparse.aggregation import Aggregated, collect, means
 from fedsparse.algorithms.coded_downlink import CodedDownlink, PublicModel
-from fedsparse.algorithms.fedavg import FedAvg, UpdateSum, first_weights
+from fedsparse.algorithms.fedavg import UpdateSum, first_weights, train_weights
 from fedsparse.algorithms.state import State
 from fedsparse.client import Client
 from fedsparse.experiment import Experiment
@@ -85,8 +85,7 @@ class SignSGD:
     """The five functions of SignSGD with majority vote. A tie is a vote of 0: that weight stays."""
 
     def __init__(self, experiment: Experiment, network: MaskedNetwork) -> None:
-        self.experiment = experiment
-        self.fedavg = FedAvg(experiment, network)
+        self.experiment, self.network = experiment, network
         self.first_weights = first_weights(network.layout, experiment.seed, network.fan_in)
         self.steps = VoteSteps(experiment.codec, network.layout)
         self.downlink = CodedDownlink(experiment.codec, network.layout, self.steps)
@@ -102,7 +101,8 @@ class SignSGD:
     def local_update(self, message: bytes, client: Client) -> bytes:
         """Train the weights; one bit for each says which way it went."""
         broadcast = self.downlink.receive(message, client)
-        update, report = self.fedavg.train(self._weights(broadcast.values), client, broadcast.round)
+        weights = self._weights(broadcast.values)
+        update, report = train_weights(self.network, self.experiment, weights, client, broadcast.round)
         return self.vote(update, report, broadcast)
 
     def vote(self, update: np.ndarray, report: Report, broadcast: WeightBroadcast) -> bytes:

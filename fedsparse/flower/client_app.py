@@ -68,7 +68,7 @@ def train(message: Message, context: Context) -> Message:
         # One thread in torch's operations, as in the run in one process: sums are then rounded the same.
         (update,) = parallel_map(lambda client: algorithm.local_update(broadcast, client), [client], 1)
         _save_memory(context, client.memory)
-        return {"payload": update}
+        return {"payload": update, "remembers": bool(client.memory)}
 
     return _reply(message, context, answer)
 

@@ -92,6 +92,8 @@ class Nodes:
         self.rejected_nodes: set[int] = set()
         self.up_to_date: set[int] = set()
         """Clients whose last update arrived: they still have the message that it answered."""
+        self.remember = False
+        """Whether any client has said that it remembers something of a round for the next."""
         self.last_refusal = ""
         self.round = 0
 
@@ -133,6 +135,7 @@ class Nodes:
                 self._note(client, len(update), str(error))
             else:
                 self.up_to_date.add(client)
+                self.remember |= record_of(reply).get("remembers") is True
                 yield client, update
 
     def report_rejected(self, rejected: Rejected) -> None:
@@ -143,9 +146,7 @@ class Nodes:
 
     def client_states(self) -> dict[int, dict] | None:
         """None if clients remember anything: it stays at their nodes."""
-        e = self.experiment
-        model = e.codec == "shared" or e.down_bits or e.algorithm in ("sign_sgd", "zeroth_order")
-        return None if e.optimizer_state == "kept" or model else {}
+        return None if self.remember else {}
 
     def holdings(self) -> dict[str, int]:
         """One checksum if the server's data were dealt; with `site_classes` one for each site that has been online.
@@ -166,6 +167,7 @@ class Nodes:
         if self.experiment.optimizer_state == "kept":
             lost = "optimizer_state=kept: the clients' moments ended with the server that was stopped"
             raise RunError(f"{lost}; begin again with another out=, or take optimizer_state=fresh")
+        self.remember = client_states is None
         self.held |= {name: held for name, held in holdings.items() if name != WHOLE}
 
     def _wait_for_nodes(self, count: int) -> set[int]:

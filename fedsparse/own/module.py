@@ -73,7 +73,7 @@ class OwnNetwork(MaskedNetwork):
         biases = tuple(sum(len(bias) for bias in rest) for _, *rest in values)
         self.idle: list[nn.Module] = []
         self.layout = Layout(shapes, biases, bytes.fromhex(self.fingerprint()) if own else b"")
-        self.memory_format = torch.channels_last
+        self.memory_format = _memory_format(module)
         if n not in (None, self.layout.n):
             raise MessageError(f"for a network of {n} parameters, and model={architecture.model} has {self.layout.n}")
         self._try()
@@ -186,6 +186,14 @@ class OwnNetwork(MaskedNetwork):
         except RuntimeError:
             self.memory_format = torch.contiguous_format
             return self.forward_with_weights(images, weights)
+
+
+def _memory_format(module: nn.Module) -> torch.memory_format:
+    """Channels last, which is faster; not where oneDNN would then write past its memory, and crash: in the weights'
+    gradient of a strided 1×1 convolution of fewer channels than a vector has places (its issue 6035; AVX2 at least)."""
+    convolutions = (part for part in module.modules() if isinstance(part, nn.Conv2d))
+    narrow = any(math.prod(c.kernel_size) == 1 < max(c.stride) and c.in_channels < 16 * c.groups for c in convolutions)
+    return torch.contiguous_format if narrow else torch.channels_last
 
 
 def _masked(module: nn.Module) -> list[list[str]]:

@@ -27,6 +27,7 @@ with logarithms, and what it chose is what it sends.
 import struct
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import constriction
@@ -113,6 +114,7 @@ def decode(body: bytes, p: np.ndarray, key: Key, bits: int = BITS) -> np.ndarray
     return mask
 
 
+@lru_cache(maxsize=1)  # a server decodes the mask, and keeps the choice that it is made of
 def choice_of(body: bytes, n: int, bits: int = BITS) -> Choice:
     """The choice in a body, for a network of n parameters. Raises `MessageError` if it is damaged."""
     if len(body) < HEAD.size:

@@ -27,7 +27,7 @@ def frontier(
 ) -> Figure:
     """One panel per column of accuracies, against a rate in bits per parameter: one dot per run.
 
-    A marker is the mean of the runs with one λ, which stands beside it. The axis of accuracies ends below the runs that
+    A marker is the mean of the runs with one λ, which stands beside it. The axis of accuracies spans the runs that
     have learned; an arrow names the λ of runs below it, which have no dot and enter no mean.
 
     Args:
@@ -37,7 +37,7 @@ def frontier(
     """
     check_table(table, "lam", "line", rate, *columns)
     figure, row = panels(len(columns), 4.6 * len(columns), 4.2, title, sharey=True)
-    floor = floor_of(table[list(columns)])
+    floor, best = floor_of(table[list(columns)]), max(table[list(columns)].max().max(), 1e-9)
     labels: list[list[tuple[float, float, str, str]]] = []
     for axes, column in zip(row, columns, strict=True):
         labels.append([])
@@ -55,7 +55,7 @@ def frontier(
             axes.axhline(chance, color="black", linewidth=1, linestyle=":")
         axes.set(xlabel=LABELS[rate], ylabel=LABELS.get(column, column))
         axes.set_xlim(-0.02 * table[rate].max(), 1.05 * table[rate].max())
-        axes.set_ylim(floor, 1 + 0.08 * (1 - floor))
+        axes.set_ylim(floor, best + 0.1 * (best - floor))
     common_legend(figure, "outside lower center", ncols=table["line"].nunique())
     figure.draw_without_rendering()  # from now on it is known where a point lies
     for axes, of_panel in zip(row, labels, strict=True):

@@ -13,13 +13,12 @@ from fedsparse.analysis.reproduction import plan
 from fedsparse.analysis.reproduction.plan import PARTITIONS, SCALE_TITLES, SCALES, TITLES, places, planned
 from fedsparse.analysis.reproduction.record import Record
 from fedsparse.analysis.reproduction.rivals import RIVALS
-from fedsparse.analysis.tables import plus_minus
+from fedsparse.analysis.tables import NETWORKS, plus_minus
 from fedsparse.run_folder import RETIRED
 
 if TYPE_CHECKING:
     import pandas
 
-ACCURACIES = {"sampled": "accuracy", "threshold": "accuracy_threshold", "expected": "accuracy_expected"}
 VALIDATION = {"validation, sampled": "accuracy_val", "validation, threshold": "accuracy_val_threshold"}
 RATES = {
     "entropy (bpp)": "bpp_entropy",
@@ -135,7 +134,7 @@ def savings(record: Record, scale: str, dataset: str, partition: str = "iid") ->
     rows = []
     for found in comparisons(record, scale, dataset, partition):
         by_seed = found.collapsed > 0
-        points = {f"{name} (points)": (c, 100.0, 1) for name, c in ACCURACIES.items()}
+        points = {f"{name} (points)": (c, 100.0, 1) for name, c in NETWORKS.items()}
         saved = {
             f"{name} saved, {when} (bpp)": (f"{column}{of}", -1.0, 3)
             for name, column in (("entropy", "bpp_entropy"), ("up", "bpp_uplink"))
@@ -223,7 +222,7 @@ def _table(runs: "pandas.DataFrame", by: list[str], more: dict[str, str] | None 
         if len(done := group[group["done"]]):
             collapsed = int(at_chance(done).sum())
             row = {**dict(zip(by, title, strict=True)), "seeds": len(done), "at chance": collapsed}
-            shares = {name: 100 * done[column] for name, column in (ACCURACIES | (more or {})).items()}
+            shares = {name: 100 * done[column] for name, column in (NETWORKS | (more or {})).items()}
             row |= {name: spread(values, 1, collapsed > 0) for name, values in shares.items()}
             for name, column in RATES.items():
                 row[name] = spread(done[column], 3 if "bpp" in name else 1, collapsed > 0)
