@@ -62,6 +62,10 @@ MINE = '''
         return nn.Sequential(
             nn.Conv2d(1, 8, 3, padding=1), Block(8), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, classes))
 
+    def strided(shape, classes):
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 8, 1, stride=2), nn.Flatten(), nn.Linear(128, classes))
+
     class Attention(nn.Module):
         """One head over the rows of an image, out of linear layers."""
 
@@ -362,6 +366,16 @@ def test_normalization_is_frozen_at_one_and_zero_and_not_masked(mine):
     assert network.layout.n == masked, "neither the scales nor the shifts of GroupNorm"
     norms = [m for m in network.module.modules() if isinstance(m, nn.GroupNorm)]
     assert all((n.weight == 1).all() and (n.bias == 0).all() for n in norms)
+
+
+def test_gradients_of_a_narrow_strided_convolution_are_right(mine):
+    """On a processor with AVX2 alone, oneDNN would write past its memory, were its images channels last."""
+    network = Federation(Experiment(model=mine.strided)).network
+    weights, images = network.frozen.clone().requires_grad_(), torch.rand(16, *SHAPE)
+    slopes = [torch.autograd.grad(network.forward_with_weights(images, weights).sum(), weights)[0] for _ in range(20)]
+    with torch.backends.mkldnn.flags(enabled=False):
+        (expected,) = torch.autograd.grad(network.forward_with_weights(images, weights).sum(), weights)
+    assert all(torch.allclose(found, expected, rtol=1e-4, atol=1e-3) for found in slopes)
 
 
 def test_a_shared_weight_is_masked_once(mine):
