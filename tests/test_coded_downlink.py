@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fedsparse import Experiment, Federation, History, MessageError, run
 from fedsparse.algorithms import coded_downlink
 from fedsparse.algorithms.coded_downlink import CodedDownlink, PublicModel, QuantizedSteps, Step
-from fedsparse.algorithms.fedavg import first_weights
+from fedsparse.algorithms.fedavg import first_weights, train_weights
 from fedsparse.algorithms.sign_sgd import VoteSteps
 from fedsparse.client import Client
 from fedsparse.models import Layout
@@ -234,18 +234,23 @@ def test_steps_are_refused_with_another_seed_other_bits_or_another_model(sent):
 
 
 @pytest.mark.parametrize("extra", [{}, {"dropout": 0.4}, {"algorithm": "eden", "bits": 2}, {"algorithm": "qsgd"}])
-def test_clients_train_from_the_public_model_and_every_byte_is_counted(tiny, extra):
+def test_clients_train_from_the_public_model_and_every_byte_is_counted(tiny, extra, monkeypatch):
     federation = Federation(tiny.replace(**PART | extra))
     algorithm, began, sizes = federation.algorithm, [], []
-    train, local_update, broadcast = algorithm.train, algorithm.local_update, algorithm.broadcast
-    algorithm.train = lambda weights, *rest: began.append(weights.tobytes()) or train(weights, *rest)
+    local_update, broadcast = algorithm.local_update, algorithm.broadcast
+
+    def train(network, experiment, weights, *rest):
+        began.append(weights.tobytes())
+        return train_weights(network, experiment, weights, *rest)
+
+    monkeypatch.setattr("fedsparse.algorithms.fedavg.train_weights", train)
     algorithm.local_update = lambda message, client: sizes.append(len(message)) or local_update(message, client)
     addressed = []
     algorithm.broadcast = lambda *args: addressed.append(broadcast(*args)) or addressed[-1]
     for _ in range(8):
         public = algorithm.parameters(federation.state).values.tobytes()
         row = federation.round()
-        assert set(began) <= {public}
+        assert set(began) <= {public} and len(began) == len(sizes)
         assert row["downlink_bytes"] == sum(map(len, addressed))
         assert row["cohort"] == len(sizes)
         for kept in (began, sizes, addressed):
