@@ -250,7 +250,8 @@ def test_clients_train_from_the_public_model_and_every_byte_is_counted(tiny, ext
     for _ in range(8):
         public = algorithm.parameters(federation.state).values.tobytes()
         row = federation.round()
-        assert set(began) <= {public} and len(began) == len(sizes)
+        assert set(began) <= {public}
+        assert len(began) == len(sizes)
         assert row["downlink_bytes"] == sum(map(len, addressed))
         assert row["cohort"] == len(sizes)
         for kept in (began, sizes, addressed):
