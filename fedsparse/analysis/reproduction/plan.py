@@ -89,7 +89,8 @@ class Scale:
         return e.replace(clients=max(e.clients, owners))
 
 
-GRID = {"server_loss": (1.0, 10.0, 20.0, 100.0), "constant": (1.0, 10.0, 100.0)}
+GRID = {"server_loss": (1.0, 5.0, 10.0, 20.0, 100.0), "constant": (1.0, 10.0, 100.0)}
+"""5 came last: of the others 1 was chosen, and 10 lost 1.1 points on MNIST's validation images."""
 SCALES = {
     "paper": Scale(
         {"precision": "bfloat16", "evaluate_every": 5, "validation": 0.1},

@@ -1,4 +1,4 @@
-"""What FedPM is compared with, and the learning rate of each: one of four, chosen on validation images.
+"""What FedPM is compared with, and the learning rate of each: one of five, chosen on validation images.
 
 They are tried on MNIST at the smaller scale, in the size of its ablation, seed 0: as many trials as the adaptive λ has.
 FedPM and its regularized form keep the rate of FedPM's published code.
@@ -19,7 +19,7 @@ class Rival:
     tried: tuple[float, ...]
 
 
-SCORES, WEIGHTS = (0.01, 0.03, 0.1, 0.3), (0.0005, 0.001, 0.002, 0.004)
+SCORES, WEIGHTS = (0.01, 0.03, 0.1, 0.3, 1.0), (0.0005, 0.001, 0.002, 0.004, 0.008)
 RIVALS = {
     "Top-mask": Rival({"algorithm": "top_mask"}, "lr", SCORES),
     "FedMask": Rival({"algorithm": "fed_mask"}, "lr", SCORES),
@@ -28,9 +28,11 @@ RIVALS = {
     "FedAvg, 4 bits down": Rival({"algorithm": "fedavg", "down_bits": 4}, "weight_lr", WEIGHTS),
     "QSGD, 1 bit up, 2 down": Rival({"algorithm": "qsgd", "down_bits": 2}, "weight_lr", WEIGHTS),
     "EDEN, 1 bit up, 2 down": Rival({"algorithm": "eden", "down_bits": 2}, "weight_lr", WEIGHTS),
-    "zeroth-order": Rival({"algorithm": "zeroth_order", "perturbations": 2}, "weight_lr", (0.0003, 0.001, 0.003, 0.01)),
+    "zeroth-order": Rival(
+        {"algorithm": "zeroth_order", "perturbations": 2}, "weight_lr", (0.0001, 0.0003, 0.001, 0.003, 0.01)
+    ),
     "shared randomness, KL": Rival(
-        {"codec": "shared", "clip": 0.001, "regularizer": "kl", "lam": 10.0}, "lr", (0.01, 0.03, 0.06, 0.1)
+        {"codec": "shared", "clip": 0.001, "regularizer": "kl", "lam": 10.0}, "lr", (0.01, 0.03, 0.06, 0.1, 0.2)
     ),
 }
 """By name. The last is ours: FedPM with masks coded by shared randomness."""
