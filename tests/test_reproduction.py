@@ -436,7 +436,7 @@ def test_learning_rates_are_chosen_by_the_shipped_network_on_validation_images(t
     record = made_up(tmp_path, rows)
     assert tuned_rates("small", record) == RATES
     assert tuned_rates("paper", record) == {name: RATES[name] for name in PAPERS}, "tuned at the smaller scale"
-    assert len(members("tuning", "small")) == len(rows) == 5 * len(RIVALS)
+    assert len(members("tuning", "small")) == len(rows) == len(GRID["server_loss"]) * len(RIVALS)
     assert members("tuning", "paper") == [e for name in PAPERS for e in plan.trials(name).values()]
     on_test = [(e, v | {"accuracy_threshold": 0.1}) for e, v in rows]
     assert tuned_rates("small", made_up(tmp_path / "test", on_test)) == RATES, "test images have no say"
